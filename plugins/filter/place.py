@@ -21,8 +21,8 @@ options:
     required: true
   decision:
     description:
-      - What the lookup P(virtfleet.compute.placement#lookup) returned; C(instances) has for each instance
-        its C(uuid) or C(name), C(host), C(alternates) and C(reason).
+      - What the lookup P(virtfleet.compute.placement#lookup) returned; each of its C(requests) has C(instances)
+        with C(uuid), C(host) and C(alternates).
     type: dict
     required: true
 author:
@@ -43,20 +43,42 @@ _value:
 """
 
 
+try:
+    from ..plugin_utils._scheduler.text import chain, message
+except ImportError:
+    chain = message = None
+
+
 def place(records, decision):
     """Return the records with their hosts."""
-    chosen = {one.get("uuid") or one["name"]: one for one in decision.get("instances") or []}
-    return [placed(one, chosen.get(one["uuid"], chosen.get(one["name"]))) for one in records]
+    chosen = {
+        instance["uuid"]: (instance, request)
+        for request in decision.get("requests") or []
+        for instance in request["instances"]
+    }
+    return [placed(one, decision, *chosen[one["uuid"]]) if one["uuid"] in chosen else one for one in records]
 
 
-def placed(record, choice):
+def placed(record, decision, choice, request):
     """Return one record with its host, or failed if there is none; what is placed or failed already stays."""
-    if choice is None or record.get("host") or record.get("failed") or record["state"] == "absent":
+    if record.get("host") or record.get("failed") or record["state"] == "absent":
         return record
-    reason = choice.get("reason") or choice.get("message") or ""
+    reason = why(decision, request, choice)
     if choice.get("host"):
         return {**record, "host": choice["host"], "alternates": choice.get("alternates") or [], "reason": reason}
-    return {**record, "failed": True, "fault": "request", "msg": reason or "no host is left for it", "reason": reason}
+    return {**record, "failed": True, "fault": "request", "msg": reason, "reason": reason}
+
+
+def why(decision, request, choice):
+    """Return the reason of the choice; an instance without a host may share that of the one before it."""
+    if choice.get("reason"):
+        return choice["reason"]
+    told = request["instances"][choice["same_as"]] if "same_as" in choice else choice
+    if message is None or "left" not in told:
+        return "" if choice.get("host") else "no host passes all filters"
+    if choice.get("host"):
+        return chain(decision, request, told)
+    return "no host: " + message(decision, request, told).partition(": ")[2]
 
 
 class FilterModule:

@@ -9,7 +9,8 @@ DOCUMENTATION = r"""
 name: secrets_of
 short_description: The secrets of guests, by uuid
 description:
-  - Takes instance records, which hold no secrets, and the entries a user wrote, and returns what only the guests may read.
+  - Takes instance records, which hold no secrets, and the entries a user wrote.
+  - Returns what only the guests may read.
   - Pass the answer to an option with C(no_log) and to nothing else.
 positional: instances
 options:

@@ -41,7 +41,7 @@ import datetime
 import unicodedata
 
 COLUMNS = ("NAME", "STATE", "HOST", "ADDRESSES", "IMAGE", "FLAVOR", "AGE")
-RUNNING = {"active": "running", "stopped": "shutdown"}
+USUAL = {"active": "running", "stopped": "shutdown"}
 ZERO_WIDTH = ("Mn", "Me", "Cf")
 WIDE = ("W", "F")
 
@@ -79,8 +79,7 @@ def state(record):
         return "failed"
     wanted = record.get("state") or "-"
     power = str(record.get("power_state") or "").lower()
-    usual = (RUNNING.get(wanted, ""), "shutoff" if wanted == "stopped" else "")
-    return f"{wanted} ({power})" if power and wanted in RUNNING and power not in usual else wanted
+    return f"{wanted} ({power})" if power and power != USUAL.get(wanted, power) else wanted
 
 
 def as_time(text):

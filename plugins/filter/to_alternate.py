@@ -9,7 +9,8 @@ DOCUMENTATION = r"""
 name: to_alternate
 short_description: Failed instances, moved on to their next alternate host
 description:
-  - An instance that failed by fault of its host, was undone there and has an alternate left gets that host and is no longer failed.
+  - An instance that failed by fault of its host and has an alternate left gets that host and is no longer failed.
+  - It must have been undone on the host it failed on.
   - All others stay as they are; as in Nova a fault of the request is not tried again.
 options:
   _input:

@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 module: requests
 short_description: Checks what should run and turns it into instance records
 description:
-  - Checks what a user wrote against one schema, expands counts, and resolves the names of flavors, images, networks, groups and keys.
+  - Checks what a user wrote against one schema, expands counts, and resolves the names of flavors, images and so on.
   - All that is wrong is told at once, each with its place, its value and the way out, before any host is touched.
   - It runs on the controller and asks nobody, so the same input always gives the same records.
 attributes:
@@ -19,14 +19,14 @@ attributes:
     details:
       - It never changes anything.
   diff_mode:
-    description: Will return details on what has changed, or possibly needs changing in C(check_mode), when in diff mode.
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
     support: none
   platform:
     description: Target OS/families that can be operated against.
     support: full
     platforms: posix
   action:
-    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
+    description: Indicates this has a corresponding action plugin so it is executed on the controller.
     support: full
 options:
   flavors:
@@ -53,12 +53,14 @@ options:
   instances:
     description:
       - The variable C(virtfleet_instances).
-      - Its secrets (user data, passwords, files) are in no result; see the filter P(virtfleet.compute.secrets_of#filter).
+      - Its secrets (user data, passwords, files) are in no result.
+      - The filter P(virtfleet.compute.secrets_of#filter) passes them on.
     type: raw
     required: true
   existing:
     description:
-      - Records of instances that hosts have told about. They count against quotas, and what is there keeps its host and addresses.
+      - Records of instances that hosts have told about.
+      - They count against quotas, and what is there keeps its host and addresses.
     type: list
     elements: dict
     default: []
@@ -128,7 +130,9 @@ instances:
       type: str
       sample: web-1
     state:
-      description: The state that is wanted, V(active), V(stopped) or V(absent). An absent one has none of the keys that follow but ports and volumes.
+      description:
+        - The state that is wanted, V(active), V(stopped) or V(absent).
+        - An absent one has none of the keys that follow but ports and volumes.
       type: str
       sample: active
     flavor:

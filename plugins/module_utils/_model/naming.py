@@ -19,7 +19,7 @@ from typing import Any
 NAMESPACE = uuid.UUID("016262ae-1e8d-52e4-bd62-8f19a7600126")
 DEFAULT_PROJECT = "default"
 
-# What makes the guest what it is. Not in it: where it runs, whether it runs, how long to wait for it, and what stages learn.
+# What makes the guest what it is; not where or whether it runs, how long to wait for it, and what stages learn.
 GUEST_KEYS = (
     "name",
     "project",

@@ -119,7 +119,7 @@ IMAGE = record(
         ),
         "checksum": or_null(
             text(
-                "Digest of the file, or the URL of a sums file that names it. Without one the image is taken as it comes.",
+                "Digest of the file, or the URL of a sums file that names it. Without one it is taken as it comes.",
                 maxLength=2048,
                 pattern=r"^(sha256:[0-9a-fA-F]{64}|sha512:[0-9a-fA-F]{128}|https?://[^\s/@]+/\S*[^\s/]|file:///\S*[^\s/])$",
                 **{
