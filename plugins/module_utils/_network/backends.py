@@ -31,7 +31,13 @@ def backend(port: Port) -> ModuleType:
 def tap(port: Port) -> Link:
     """Return the port's tap. Its MAC is high, so that no bridge takes it for its own."""
     return Link(
-        name=port.tap, kind="tap", alias=OURS + port.id, mac="fe" + port.mac[2:], mtu=port.mtu, master=port.bridge
+        name=port.tap,
+        kind="tap",
+        alias=OURS + port.id,
+        mac="fe" + port.mac[2:],
+        mtu=port.mtu,
+        master=port.bridge,
+        guard=port.port_security,
     )
 
 

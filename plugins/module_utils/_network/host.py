@@ -27,6 +27,7 @@ class Host:
 class World:
     """What stands: `claimed` and `below` grow by each planned port, so that two of one run cannot collide.
 
+    `saved` are the port files, `ports` the same with the planned ones.
     `addresses` and `claimed` are IPv4 addresses with prefix by link, `below` the links of ours that taps are put on,
     `taps` the id of the port that a tap is for, `rules` whether the rules of the saved ports stand as loaded.
     """
@@ -37,9 +38,16 @@ class World:
     claimed: dict[str, set[str]] = field(default_factory=dict)
     below: dict[str, Link] = field(default_factory=dict)
     taps: dict[str, str] = field(default_factory=dict)
+    ports: dict[str, Port] = field(default_factory=dict)
 
     def claim(self, port: Port) -> None:
-        """Count the port's names and addresses as taken."""
+        """Count the port as one of this host, in place of an earlier version of it, and its addresses as taken."""
+        earlier = self.ports.get(port.id, port)
+        self.ports[port.id] = port
+        if (earlier.mtu, earlier.gateways, earlier.bridge) != (port.mtu, port.gateways, port.bridge):
+            self.below.clear()
+            for one in self.ports.values():
+                merge(self.below, one)
         merge(self.below, port)
         self.taps[port.tap] = port.id
         if port.type == "nat":
@@ -57,6 +65,6 @@ def read(host: Host) -> World:
         claimed={link: set(taken) for link, taken in addresses.items()},
     )
     for port in ports.values():
-        if port.type in BACKENDS:
+        if port.type in BACKENDS:  # or a later version of this collection saved it
             world.claim(port)
     return world

@@ -24,7 +24,11 @@ GROUP = 7666
 
 @dataclass(frozen=True)
 class Link:
-    """A tap or a bridge. `addresses` have a prefix ("10.0.0.1/24"); others on the link are not looked at."""
+    """A tap or a bridge.
+
+    `addresses` have a prefix ("10.0.0.1/24"); others on the link are not looked at. `guard` makes the bridge cut off a
+    guest that speaks spanning tree to it: such frames go to a bridge with STP on without passing any rule of nftables.
+    """
 
     name: str
     kind: str
@@ -34,6 +38,7 @@ class Link:
     master: str = ""
     addresses: tuple[str, ...] = ()
     up: bool = True
+    guard: bool = False
 
 
 def attribute(name: str, *path: str) -> str:
@@ -79,6 +84,7 @@ def read(wanted: Link, addresses: dict[str, set[str]]) -> Link | None:
         master=master_of(wanted.name),
         addresses=tuple(address for address in wanted.addresses if address in have),
         up=bool(int(attribute(wanted.name, "flags") or "0", 16) & 1),
+        guard=attribute(wanted.name, "brport", "bpdu_guard") == "1",
     )
 
 
@@ -117,13 +123,19 @@ def commands(wanted: Link, actual: Link | None) -> list[str]:
     if actual is None:
         if wanted.kind == "tap":
             lines.append(f"tuntap add dev {wanted.name} mode tap")
+            # Or the host would greet the guest over IPv6. A kernel without IPv6 refuses this line, and needs it not.
+            lines.append(f"link set dev {wanted.name} addrgenmode none")
         else:
             options = "stp_state 0 forward_delay 0 mcast_snooping 0"
-            lines.append(f"link add name {wanted.name} address {wanted.mac} mtu {wanted.mtu} type bridge {options}")
+            # Only an MTU that is changed is kept; one given at the start shrinks to that of the smallest port.
+            options = f"address {wanted.mac} mtu {wanted.mtu - 1} type bridge {options}"
+            lines.append(f"link add name {wanted.name} {options}")
     if actual is None or actual != wanted:
         master = f" master {wanted.master}" if wanted.master else ""
         options = f"alias {wanted.alias} address {wanted.mac} mtu {wanted.mtu}"
         lines.append(f"link set dev {wanted.name} {options}{master} up")
+        if wanted.master:
+            lines.append(f"link set dev {wanted.name} type bridge_slave guard {'on' if wanted.guard else 'off'}")
         missing = [one for one in wanted.addresses if actual is None or one not in actual.addresses]
         lines.extend(f"address replace {address} dev {wanted.name}" for address in missing)
     return lines

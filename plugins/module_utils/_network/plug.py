@@ -17,7 +17,7 @@ from typing import Any
 from .._bulk import Outcome, attempt, failed
 from .._model.errors import ItemError
 from . import links, nft, saved, settings, unplug
-from .backends import backend, links_of, settings_of
+from .backends import backend, links_of, settings_of, tap
 from .host import Host, World, read
 from .links import Link
 from .port import Port, of_record, to_dict
@@ -26,6 +26,10 @@ from .ruleset import text
 
 def check(world: World, port: Port) -> None:
     """Refuse a port that this host cannot take."""
+    for link in [*backend(port).needs(port), tap(port)]:
+        why = links.refusal(link, links.read(link, world.addresses))
+        if why:
+            raise ItemError(why)
     backend(port).check(port, world.claimed)
     owner = world.taps.get(port.tap, port.id)
     if owner != port.id:
@@ -47,9 +51,6 @@ def differences(world: World, ports: list[Port]) -> tuple[dict[str, Any], dict[s
             differ("ports", port.id, to_dict(known) if known else None, to_dict(port))
     for link in links_of(world.below, ports):
         actual = links.read(link, world.addresses)
-        why = links.refusal(link, actual)
-        if why:
-            raise ItemError(why)
         if actual != link:
             differ("links", link.name, asdict(actual) if actual else None, asdict(link))
     for path, value in settings.differing(settings_of(ports)).items():

@@ -87,8 +87,8 @@ def from_record(record: dict[str, Any], position: int) -> Port:
     if tap != tap_name(port_id):
         raise ItemError(f"{what} has tap '{tap}', but its id makes it '{tap_name(port_id)}'", fault="request")
     mtu = parsed(what, "mtu", int, values.get("mtu") or 1500)
-    if not 68 <= mtu <= 65521:
-        raise ItemError(f"{what} has mtu {mtu}: want 68 to 65521", fault="request")
+    if not 576 <= mtu <= 65521:
+        raise ItemError(f"{what} has mtu {mtu}: want 576 to 65521", fault="request")
     return Port(
         id=port_id,
         instance=record["name"],
