@@ -9,11 +9,12 @@ DOCUMENTATION = r"""
 module: images
 short_description: Bring the images of instances into the cache of a host
 description:
-  - Every distinct image of the list is in the cache of the host afterwards, whole, with the right checksum, safe and read-only.
-  - The host fetches each image once, whatever number of instances and of runs want it at the same time, and continues a
-    download that broke off where the server can.
-  - An image that reaches outside itself (backing file, data file), is of another format than declared, or is larger than the
-    disk of the flavor, is refused. What fails a check is deleted and never used.
+  - Every distinct image of the list is in the cache of the host afterwards, whole, with the right checksum, safe and
+    read-only.
+  - The host fetches each image once, whatever number of instances and of runs want it at the same time, and continues
+    a download that broke off where the server can.
+  - An image that reaches outside itself (backing file, data file), is of another format than declared, or is larger
+    than the disk of the flavor, is refused. What fails a check is deleted and never used.
   - An image that was altered in the cache is repaired, or fetched again, by the next run.
 author: The virtfleet.compute authors (@virtfleet)
 extends_documentation_fragment:
@@ -38,8 +39,8 @@ options:
     description:
       - Images to cache before anybody needs them, each with C(name), C(url), C(checksum) and C(disk_format).
       - C(url) is an http, https or file URL, as seen from the host.
-      - C(checksum) is C(sha256:HEX), C(sha512:HEX), or the URL of a file with such sums that has a line for the image.
-        The sums file is read when the image is fetched, not when it is already cached.
+      - C(checksum) is C(sha256:HEX), C(sha512:HEX), or the URL of a file with such sums that has a line for the
+        image. The sums file is read when the image is fetched, not when it is already cached.
       - C(disk_format) is V(qcow2) or V(raw).
     type: list
     elements: dict
@@ -52,8 +53,8 @@ options:
     default: present
   slice:
     description:
-      - After so many seconds the module returns with what is still to come in RV(pending), and the next call continues,
-        so that a task with C(until) shows progress.
+      - After so many seconds the module returns with what is still to come in RV(pending), and the next call
+        continues, so that a task with C(until) shows progress.
       - Servers that cannot resume are waited for. V(0) waits for everything.
     type: int
     default: 0

@@ -9,12 +9,12 @@ DOCUMENTATION = r"""
 module: volumes
 short_description: Make the disks of instances
 description:
-  - Every volume of every instance is there afterwards, at its size, made from the cached image by its backend. A volume has its
-    name only once it is complete.
-  - A volume grows when its size was raised; that of a running guest does so at its next boot. What would destroy data is
-    refused, that is another backend, another image, or a smaller size.
-  - The host records the volumes it made. An existing disk is compared with that record and never opened to find out what it is,
-    because a guest could have written anything into it.
+  - Every volume of every instance is there afterwards, at its size, made from the cached image by its backend. A
+    volume has its name only once it is complete.
+  - A volume grows when its size was raised; that of a running guest does so at its next boot. What would destroy data
+    is refused, that is another backend, another image, or a smaller size.
+  - The host records the volumes it made. An existing disk is compared with that record and never opened to find out
+    what it is, because a guest could have written anything into it.
 author: The virtfleet.compute authors (@virtfleet)
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
@@ -31,18 +31,18 @@ options:
     description:
       - The instance records, of which C(name), C(uuid), C(image) and C(volumes) are read. C(image) carries what
         M(virtfleet.compute.images) has added.
-      - Each of C(volumes) has C(name), C(backend), C(size_gb) in GiB and C(boot_index). That with C(boot_index) 0 is made from
-        the image and as large as that when C(size_gb) is 0; the others are blank.
-      - The backends are C(qcow2), an overlay on the cached image that holds only what the guest changes, and C(raw), a sparse
-        copy that shares blocks with the image where the file system can.
+      - Each of C(volumes) has C(name), C(backend), C(size_gb) in GiB and C(boot_index). That with C(boot_index) 0 is
+        made from the image and as large as that when C(size_gb) is 0; the others are blank.
+      - The backends are C(qcow2), an overlay on the cached image that holds only what the guest changes, and C(raw),
+        a sparse copy that shares blocks with the image where the file system can.
     type: list
     elements: dict
     required: true
   state:
     description:
       - V(present) makes the volumes.
-      - V(absent) removes the volumes of the instances and what is left of half-made ones, with all data. Nothing outside of the
-        instance's own directory is touched.
+      - V(absent) removes the volumes of the instances and what is left of half-made ones, with all data. Nothing
+        outside of the instance's own directory is touched.
     type: str
     choices: [present, absent]
     default: present

@@ -17,8 +17,8 @@ BSD_LINE = re.compile(rf"(?:[A-Z0-9-]+) \((.+)\) = ({HEX}+)")  # sha256sum --tag
 
 def is_digest(text: str) -> bool:
     """Return whether the text is sha256: or sha512: and as many hex digits as that has."""
-    algorithm, colon, digits = text.partition(":")
-    return bool(colon) and re.fullmatch(HEX + "{%d}" % ALGORITHMS.get(algorithm, 0), digits or "-") is not None
+    algorithm, _colon, digits = text.partition(":")
+    return len(digits) == ALGORITHMS.get(algorithm) and re.fullmatch(HEX + "+", digits) is not None
 
 
 def find(sums: str, file_name: str, where: str) -> str:
@@ -36,7 +36,9 @@ def find(sums: str, file_name: str, where: str) -> str:
             f"{where} has a digest of {short} hex digits for {file_name}: only sha256 (64) and sha512 (128) are taken",
             fault="request",
         )
-    raise ItemError(f"{where} has no line for {file_name}: check the url and the checksum of the image", fault="request")
+    raise ItemError(
+        f"{where} has no line for {file_name}: check the url and the checksum of the image", fault="request"
+    )
 
 
 def _lines(sums: str) -> list[tuple[str, str]]:

@@ -26,7 +26,7 @@ HTML = (b"<!doctype html", b"<html")
 
 @dataclass(frozen=True)
 class Fetched:
-    """How far a download came; `digest` is "sha256:HEX" of the whole once `whole`. Sizes are bytes, total -1: unknown."""
+    """How far a download came, in bytes; a total of -1 is unknown. `digest` is "sha256:HEX" once it is whole."""
 
     whole: bool
     size: int

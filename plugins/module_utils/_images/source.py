@@ -69,7 +69,7 @@ def _open_file(url: str, offset: int, validator: str) -> Source:
     path = unquote(urlsplit(url).path)
     try:
         # A pipe would block the open, and a device has no end.
-        stream = open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+        stream = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
         state = os.fstat(stream.fileno())
     except OSError as error:
         raise ItemError(f"{path} cannot be read on this host: {error.strerror}")

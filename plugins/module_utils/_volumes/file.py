@@ -20,21 +20,25 @@ from .._qemu_img import NO_SPACE
 if TYPE_CHECKING:
     from .volume import Volume
 
-QEMU_LOCKS = (100, 200)  # first byte and number of the bytes that QEMU locks in an image it has open (block/file-posix.c)
+QEMU_LOCKS = (
+    100,
+    200,
+)  # first byte and number of the bytes that QEMU locks in an image it has open (block/file-posix.c)
 FLOCK = "hhqqi4x"  # struct flock: type, whence, start, length, pid
 
 
 def made(volume: Volume, write: Callable[[str], None]) -> None:
     """What `write` puts at an unfinished name is there durably and for root alone, or nothing is."""
-    unfinished = volume.path + UNFINISHED
-    remove_files(os.path.dirname(volume.path), {os.path.basename(unfinished)}, keep_directory=True)
+    directory, name = os.path.split(volume.path + UNFINISHED)
+    unfinished = os.path.join(directory, name)
+    remove_files(directory, {name}, keep_directory=True)
     try:
         with _full_disk_said(volume):
             write(unfinished)
             os.chmod(unfinished, 0o600)  # libvirt gives it to the user of QEMU when the guest starts
             sync(unfinished)
     except (ItemError, OSError):
-        remove_files(os.path.dirname(volume.path), {os.path.basename(unfinished)})
+        remove_files(directory, {name})
         raise
 
 

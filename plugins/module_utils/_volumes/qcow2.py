@@ -19,7 +19,7 @@ FORMAT = "qcow2"
 
 
 def prepare(volume: Volume) -> None:
-    """An overlay on the base, or an empty disk, is there under an unfinished name, in one call and at its final size."""
+    """An overlay on the base, or an empty disk, is there under an unfinished name, made in one call at its size."""
     backing = []
     if volume.base:
         check_base(volume)

@@ -63,7 +63,9 @@ def leftovers(instance: dict[str, Any], state_dir: str) -> list[Volume]:
 def planned_removal(instance: dict[str, Any], state_dir: str) -> Outcome:
     """Return what a run would remove."""
     with plainly("the volumes could not be read"):
-        there = [volume for volume in leftovers(instance, state_dir) if BACKENDS[volume.backend].state(volume) != "missing"]
+        there = [
+            volume for volume in leftovers(instance, state_dir) if BACKENDS[volume.backend].state(volume) != "missing"
+        ]
         return _removal(instance, there, state_dir)
 
 
@@ -120,7 +122,10 @@ def _apply(step: Step, directory: str) -> None:
     backend = BACKENDS[step.volume.backend]
     if step.action == "create":
         make_directory(directory)
-        backend.prepare(step.volume)
+        try:
+            backend.prepare(step.volume)
+        finally:
+            remove_files(directory, set())  # nothing but the directory itself, and only if nothing was made
         _remember(directory, step.volume)  # before it has its name: a disk with a name is always a recorded one
     if step.action in ("create", "publish"):
         backend.publish(step.volume)
