@@ -146,7 +146,7 @@ FILTERS = (
     Filter(
         "ServerGroupAntiAffinityFilter",
         groups.anti_affinity,
-        "{value} run there, the group allows {limit}",
+        "{value}",
         "row",
         groups.has_policy("anti-affinity"),
     ),

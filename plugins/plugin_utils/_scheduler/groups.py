@@ -27,14 +27,17 @@ def anti_affinity(state: State, request: Request, rows: Rows) -> Verdict:
     own = {state.host_of(uuid) for uuid in request.instance_uuids} - {None}
     if own:
         mask = mask | np.isin(np.arange(counts.size)[rows], list(own))
-    return mask, lambda row: ", ".join(_members_on(state, request, row)), limit
+    return mask, lambda row: _who_runs_there(state, request, row), limit
 
 
-def _members_on(state: State, request: Request, row: int) -> list[str]:
-    """Return the members of the group on a host, by name where it is known."""
+def _who_runs_there(state: State, request: Request, row: int) -> str:
+    """Return the members of the group on a host, by name where it is known, in words."""
     members = state.members[request.group.name]
     names = {one.get("uuid", one.get("name")): one.get("name") for one in state.instances(row)}
-    return sorted(names.get(uuid) or uuid for uuid, host in members.items() if host == row)
+    there = sorted(names.get(uuid) or uuid for uuid, host in members.items() if host == row)
+    most = request.group.max_server_per_host
+    allows = f", at most {most} on a host" if most > 1 else ""
+    return f"{', '.join(there)} {'runs' if len(there) == 1 else 'run'} there (group {request.group.name}{allows})"
 
 
 def affinity(state: State, request: Request, rows: Rows) -> Verdict:

@@ -48,6 +48,7 @@ NAMED = MappingProxyType(
             "cpu_weight_multiplier": -1.0,
             "disk_weight_multiplier": -1.0,
             "hypervisor_version_weight_multiplier": 0.0,
+            "io_ops_weight_multiplier": 0.0,
         },
     }
 )

@@ -22,22 +22,31 @@ from .hosts import Fleet
 from .policy import Policy
 from .requests import Request
 from .scores import Scores
+from .steps import sentence
 from .weighers import Weigher
 
 VERSION = 1
 _MOST_TIES = 20
 
 
-def new_record(fleet: Fleet, policy: Policy, weighers: Sequence[Weigher], given: Mapping[str, Any]) -> dict[str, Any]:
+def new_record(
+    fleet: Fleet,
+    policy: Policy,
+    weighers: Sequence[Weigher],
+    functions: Mapping[str, Mapping[str, Any]],
+    given: Mapping[str, Any],
+) -> dict[str, Any]:
     """Return a record without requests; `input` is what a replay needs, kept once and not copied."""
     options = {option.name: _plain(getattr(policy, option.name)) for option in dataclasses.fields(policy)}
     return {
         "version": VERSION,
         "policy": options,
+        "own_rules": {name: kinds.get("digest") for name, kinds in sorted(functions.items())},
         "weighers": [weigher.name for weigher in weighers],
         "hosts": fleet.names,
+        "warnings": [],
         "requests": [],
-        "input": dict(given),
+        "input": {**given, "hosts": fleet.records},
     }
 
 
@@ -88,10 +97,9 @@ def describe_request(request: Request, candidates: Candidates, scores: Scores) -
             "disk_gb": request.resources.get("DISK_GB", 0),
         },
         "group": {"name": request.group.name, "policy": request.group.policy} if request.group else None,
-        "result": None,
         "steps": steps,
         "weighers": weighers,
-        "instances": [],
+        "advice": None,
     }
 
 
@@ -129,6 +137,7 @@ class Pick:
 def expand(record: Mapping[str, Any], request: int = 0, instance: int = 0) -> dict[str, Any]:
     """Return one instance's decision in full, by host names: who fell where and why, and what every survivor weighs."""
     told = record["requests"][request]
+    own = told["instances"][instance]
     instance = told["instances"][instance].get("same_as", instance)
     names = record["hosts"]
     fell: dict[int, tuple[int, Any, Any]] = {}
@@ -149,9 +158,9 @@ def expand(record: Mapping[str, Any], request: int = 0, instance: int = 0) -> di
     survivors = [row for row in range(len(names)) if row not in fell]
     weights = {names[row]: _weights(record, told, decided, raw, row, len(survivors)) for row in survivors}
     return {
-        "name": decided["name"],
-        "host": decided["host"],
-        "alternates": decided["alternates"],
+        "name": own["name"],
+        "host": own["host"],
+        "alternates": own["alternates"],
         "filters": _counts(told, decided, len(names)),
         "eliminated": {
             names[row]: {"filter": told["steps"][step]["name"], "value": value, "limit": limit}
@@ -215,15 +224,3 @@ def sum_up(weights: Mapping[str, Mapping[str, Any]], order: Sequence[str]) -> fl
         if name in weights:
             total += weights[name]["weighted"]
     return total
-
-
-def sentence(says: str, value: Any, limit: Any) -> str:
-    """Return a step's words with the value and the limit in their places."""
-    numbers = all(isinstance(one, (int, float)) for one in (value, limit))
-    short = _number(value - limit) if numbers else ""
-    return says.format(value=_number(value), limit=_number(limit), short=short)
-
-
-def _number(value: Any) -> Any:
-    """Return a number without an empty fraction."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value

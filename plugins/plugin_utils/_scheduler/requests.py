@@ -87,6 +87,8 @@ def load(given: Mapping[str, Any], policy: Policy) -> Request:
     specs = {str(key): str(value) for key, value in (given.get("extra_specs") or {}).items()}
     properties = canonical_properties(given.get("image_properties") or {})
     count = _count(given, "num_instances", 1)
+    if count < 1:
+        refuse(f"request {name}: num_instances is 0; ask for at least one instance or leave the request out")
     vcpus, memory_mb = _count(given, "vcpus"), _count(given, "memory_mb")
     guest = guest_topology(name, vcpus, memory_mb, specs, properties)
     required, forbidden = wanted_traits(name, specs, properties, given, policy)
@@ -131,7 +133,8 @@ def _count(given: Mapping[str, Any], key: str, default: int | None = None) -> in
     except (TypeError, ValueError):
         number = -1
     if number < 0 or number != int(number):
-        refuse(f"request {given['name']}: {key} is {value!r}; give a whole number of at least 0")
+        problem = "is missing" if value is None else f"is {value!r}"
+        refuse(f"request {given['name']}: {key} {problem}; give a whole number of at least 0")
     return int(number)
 
 

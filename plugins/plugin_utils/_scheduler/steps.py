@@ -58,3 +58,15 @@ def at(value: Any, row: int, position: int) -> Any:
         value = value[position]
     value = value.item() if hasattr(value, "item") else value
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def sentence(says: str, value: Any, limit: Any) -> str:
+    """Return a step's words with the value and the limit in their places."""
+    numbers = all(isinstance(one, (int, float)) for one in (value, limit))
+    short = _number(value - limit) if numbers else ""
+    return says.format(value=_number(value), limit=_number(limit), short=short)
+
+
+def _number(value: Any) -> Any:
+    """Return a number without an empty fraction."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
