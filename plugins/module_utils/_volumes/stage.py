@@ -53,10 +53,10 @@ def leftovers(instance: dict[str, Any], state_dir: str) -> list[Volume]:
     """Return the volumes to remove: recorded ones and those of the record, if inside the instance's own directory."""
     directory = instance_directory(state_dir, instance.get("uuid", ""))
     found: list[Volume] = []
-    with suppress(ItemError):  # an altered record must not keep anybody from deleting
-        found += recorded(directory).values()
     with suppress(ItemError):  # what could never be made is not there
         found += wanted({**instance, "image": None}, state_dir)
+    with suppress(ItemError):  # an altered record must not keep anybody from deleting
+        found += recorded(directory).values()
     return list({volume.path: volume for volume in found if os.path.dirname(volume.path) == directory}.values())
 
 

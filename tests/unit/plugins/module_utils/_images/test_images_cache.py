@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pathlib
+import resource
 import threading
 import time
 
@@ -187,6 +188,18 @@ def test_a_hostile_image_is_deleted(host, tmp_path, qemu_img):
 def test_a_full_disk_is_told_before_the_download(host, monkeypatch):
     monkeypatch.setattr(os, "statvfs", lambda path: os.statvfs_result((1, 1, 9, 9, 1000, 9, 9, 9, 9, 255)))
     assert "no space left" in host.refusal()[0]
+
+
+def test_a_disk_that_fills_up_is_told_and_stays_as_free_as_it_was(host):
+    host.web.length = host.web.ranges = False
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100000, before[1]))
+    try:
+        said, fault = host.refusal()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "no space left in" in said and fault == "host"
+    assert host.names() == []
 
 
 def test_slices_of_time_bring_the_image_step_by_step(host, disk):
