@@ -7,7 +7,8 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ports
-short_description:
+short_description: Plug the network ports of instances
+description:
   - Gives each port of each instance its own tap on its bridge, guarded by nftables rules, and proves that it is
     plugged.
   - The rules stand before the tap does. They let a guest send only from its own MAC and addresses (IPv4, ARP, IPv6,

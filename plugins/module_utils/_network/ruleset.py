@@ -30,84 +30,86 @@ NAT = "virtfleet_nat"
 
 # nft 1.0.6 has no `icmpv6 taddr`: the target of a neighbour message is the 128 bits after 64 bits of ICMPv6 header.
 GUARD_CHAINS = """\
-	chain from_guest {
-		type filter hook prerouting priority -300; policy accept;
-		iifname vmap @guests
-	}
-	chain to_host {
-		type filter hook input priority -300; policy accept;
-		ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname vmap @guests
-	}
-	chain guarded {
-		iifname . ether saddr != @macs drop
-		ether type vmap { ip : goto guard_ip, arp : goto guard_arp, ip6 : goto guard_ip6, 0x8035 : accept }
-		drop
-	}
-	chain guard_ip {
-		udp sport 67 udp dport 68 drop
-		iifname . ip saddr @addresses4 accept
-		ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept
-		drop
-	}
-	chain guard_arp {
-		arp htype != 1 drop
-		arp plen != 4 drop
-		iifname . arp saddr ether != @macs drop
-		iifname . arp saddr ip @addresses4 accept
-		arp operation request arp saddr ip 0.0.0.0 iifname . arp daddr ip @addresses4 accept
-		drop
-	}
-	chain guard_ip6 {
-		icmpv6 type { nd-router-advert, nd-redirect } drop
-		icmpv6 type nd-neighbor-advert iifname . @th,64,128 != @targets drop
-		udp sport 547 udp dport 546 drop
-		iifname . ip6 saddr @addresses6 accept
-		ip6 saddr :: icmpv6 type nd-neighbor-solicit iifname . @th,64,128 @targets accept
-		ip6 saddr :: icmpv6 type { nd-router-solicit, mld-listener-report, mld2-listener-report } accept
-		drop
-	}
-	chain guarded_mac {
-		iifname . ether saddr != @macs drop
-		ether type vmap { ip : goto guard_ip_any, arp : goto guard_arp_any, ip6 : goto guard_ip6_any, 0x8035 : accept }
-		drop
-	}
-	chain guard_ip_any {
-		udp sport 67 udp dport 68 drop
-		accept
-	}
-	chain guard_arp_any {
-		arp htype 1 arp plen 4 iifname . arp saddr ether @macs accept
-		drop
-	}
-	chain guard_ip6_any {
-		icmpv6 type { nd-router-advert, nd-redirect } drop
-		udp sport 547 udp dport 546 drop
-		accept
-	}
+    chain from_guest {
+        type filter hook prerouting priority -300; policy accept;
+        iifname vmap @guests
+    }
+    chain to_host {
+        type filter hook input priority -300; policy accept;
+        ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname vmap @guests
+    }
+    chain guarded {
+        iifname . ether saddr != @macs drop
+        ether type vmap { ip : goto guard_ip, arp : goto guard_arp, ip6 : goto guard_ip6, 0x8035 : accept }
+        drop
+    }
+    chain guard_ip {
+        udp sport 67 udp dport 68 drop
+        iifname . ip saddr @addresses4 accept
+        ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept
+        drop
+    }
+    chain guard_arp {
+        arp htype != 1 drop
+        arp ptype != ip drop
+        arp hlen != 6 drop
+        arp plen != 4 drop
+        iifname . arp saddr ether != @macs drop
+        iifname . arp saddr ip @addresses4 accept
+        arp operation request arp saddr ip 0.0.0.0 iifname . arp daddr ip @addresses4 accept
+        drop
+    }
+    chain guard_ip6 {
+        icmpv6 type { nd-router-advert, nd-redirect } drop
+        icmpv6 type nd-neighbor-advert iifname . @th,64,128 != @targets drop
+        udp sport 547 udp dport 546 drop
+        iifname . ip6 saddr @addresses6 accept
+        ip6 saddr :: icmpv6 type nd-neighbor-solicit iifname . @th,64,128 @targets accept
+        ip6 saddr :: icmpv6 type { nd-router-solicit, mld-listener-report, mld2-listener-report } accept
+        drop
+    }
+    chain guarded_mac {
+        iifname . ether saddr != @macs drop
+        ether type vmap { ip : goto guard_ip_any, arp : goto guard_arp_any, ip6 : goto guard_ip6_any, 0x8035 : accept }
+        drop
+    }
+    chain guard_ip_any {
+        udp sport 67 udp dport 68 drop
+        accept
+    }
+    chain guard_arp_any {
+        arp htype 1 arp hlen 6 arp plen 4 iifname . arp saddr ether @macs accept
+        drop
+    }
+    chain guard_ip6_any {
+        icmpv6 type { nd-router-advert, nd-redirect } drop
+        udp sport 547 udp dport 546 drop
+        accept
+    }
 """
 
 # br_netfilter shows frames between two guests of one bridge to these chains too: `within` lets them pass.
 NAT_CHAINS = """\
-	chain outside {
-		type nat hook postrouting priority srcnat; policy accept;
-		ip daddr { 224.0.0.0/24, 255.255.255.255 } accept
-		ip saddr @inside oifname != @bridges masquerade
-	}
-	chain between {
-		type filter hook forward priority filter; policy accept;
-		oifname != @bridges accept
-		ct state established,related accept
-		iifname . oifname @within accept
-		drop
-	}
+    chain outside {
+        type nat hook postrouting priority srcnat; policy accept;
+        ip daddr { 224.0.0.0/24, 255.255.255.255 } accept
+        ip saddr @inside oifname != @bridges masquerade
+    }
+    chain between {
+        type filter hook forward priority filter; policy accept;
+        oifname != @bridges accept
+        ct state established,related accept
+        iifname . oifname @within accept
+        drop
+    }
 """
 
 
 def holder(kind: str, name: str, header: str, elements: Iterable[str]) -> str:
     """Return a set or a map; nft takes no empty list of elements."""
-    lines = ",\n\t\t\t".join(sorted(set(elements)))
-    body = f"\t\telements = {{\n\t\t\t{lines}\n\t\t}}\n" if lines else ""
-    return f"\t{kind} {name} {{\n\t\t{header}\n{body}\t}}\n"
+    lines = ",\n            ".join(sorted(set(elements)))
+    body = f"        elements = {{\n            {lines}\n        }}\n" if lines else ""
+    return f"    {kind} {name} {{\n        {header}\n{body}    }}\n"
 
 
 def verdict(port: Port) -> str:
