@@ -74,8 +74,8 @@ def variables_page(schema):
     """Return docs/variables.md."""
     lines = [f"<!-- {MADE} -->", "# Variables", ""]
     lines += [
-        "What a user writes, in the inventory or in `group_vars`. Names are those of Nova's API. Editors that know JSON",
-        "Schema complete and check these files with [schema.json](schema.json), for example with this line on top:",
+        "What a user writes, in the inventory or in `group_vars`. Names are those of Nova's API. Editors that know",
+        "JSON Schema complete and check these files with [schema.json](schema.json); some take it from this line on top:",
         "`# yaml-language-server: $schema=<path to>/docs/schema.json`",
         "",
     ]
@@ -108,7 +108,7 @@ def flow(value):
 
 
 def argument_specs(schema):
-    """Return meta/argument_specs.yml; types are raw, for stage request tells more."""
+    """Return meta/argument_specs.yml; types are raw because stage request tells more about a wrong one."""
     lines = ["---", f"# {MADE}", "argument_specs:", "  main:"]
     lines += ["    short_description: Checks what should run and turns it into instance records", "    options:"]
     for variable, one in schema.VARIABLES.items():

@@ -38,7 +38,9 @@ def resolve(written: Entry, path: Path, world: Any) -> tuple[list[Record], list[
     ports = found_ports(one, path, world, problems)
     if one["wait_for"] in ("address", "ssh") and not ports:
         problems.append(Problem((*path, "wait_for"), f"is '{one['wait_for']}', but there is no network to reach it by"))
-    if problems:
+    # A thing it names may have a problem of its own, told where it is defined.
+    whole = all(parts[key] for key in parts if one.get(key)) and len(ports) == len(one.get("networks", ports))
+    if problems or not whole:
         return [], problems
     return [record(one, name, parts, ports) for name in naming.expand(one["name"], one["count"])], []
 
@@ -113,6 +115,7 @@ def found_parts(one: Entry, path: Path, world: Any, problems: list[Problem]) -> 
         ("key_name", "virtfleet_keypairs"),
     ):
         parts[key] = world.find((*path, key), one[key], variable, problems) if key in one else None
+    parts.pop("project")
     parts["flavor"] = parts["flavor"] and schema.defaults(schema.FLAVOR) | parts["flavor"]
     parts["image"] = parts["image"] and schema.defaults(schema.IMAGE) | parts["image"]
     return parts

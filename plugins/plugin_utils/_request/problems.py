@@ -41,11 +41,16 @@ def where(path: Path) -> str:
     return place
 
 
-def quoted(value: str) -> str:
-    """Return the text in quotes, cut where it is long, with control characters made visible."""
+def visible(value: str) -> str:
+    """Return the text cut where it is long, with control characters made visible."""
     value = re.sub(r"//[^/@\s]*@", "//...@", value)  # a URL may have a password in it
     cut = value if len(value) <= MOST_CHARACTERS else value[: MOST_CHARACTERS - 3] + "..."
-    return "'" + "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in cut) + "'"
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in cut)
+
+
+def quoted(value: str) -> str:
+    """Return the text as `visible` does, in quotes."""
+    return f"'{visible(value)}'"
 
 
 def kind(value: Any) -> str:
@@ -83,7 +88,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def listed(names: Iterable[str]) -> str:
     """Return the names with commas between them; of many only the first ones and how many more there are."""
-    ordered = list(names)
+    ordered = [visible(name) for name in names]
     more = f" and {len(ordered) - MOST_NAMES} more" if len(ordered) > MOST_NAMES else ""
     return ", ".join(ordered[:MOST_NAMES]) + more
 

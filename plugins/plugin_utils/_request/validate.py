@@ -30,6 +30,8 @@ def plain(value: Any) -> Any:
         return {str(key): plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(one) for one in value]
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     return str(value) if isinstance(value, str) else value
 
 
@@ -83,6 +85,8 @@ def sentences(error: jsonschema.ValidationError, path: Path, meant: set[Path]) -
     if error.validator == "required":
         missing = [key for key in wanted if key not in value and (*path[1:], key) not in meant]
         return [Problem(path, f"has no {quoted(key)}: it must be given") for key in missing]
+    if error.validator == "enum" and not isinstance(value, str):
+        return []  # its type is told
     if "propertyNames" in error.absolute_schema_path:
         return [Problem(path, f"has the key {quoted(value)}: it must be {name_form(error.schema)}")]
     return [Problem(path, one_sentence(error, value, wanted))]
