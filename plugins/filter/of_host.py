@@ -9,7 +9,8 @@ DOCUMENTATION = r"""
 name: of_host
 short_description: The instances that a host still has to work on
 description:
-  - Of the instance records those that are placed on the host and have not failed.
+  - Of the instance records those that are placed on the host, have something left to do, are not to be deleted and have
+    not failed.
 positional: host
 options:
   _input:
@@ -45,7 +46,11 @@ _value:
 
 def of_host(records, host, failed=False):
     """Return the records on the host that have failed or have not."""
-    return [one for one in records if one.get("host") == host and bool(one.get("failed")) == failed]
+    return [
+        one
+        for one in records
+        if one.get("host") == host and bool(one.get("failed")) == failed and one.get("todo") not in ("delete", "none")
+    ]
 
 
 class FilterModule:

@@ -308,7 +308,13 @@ INSTANCE = record(
                 "examples": ["{{ lookup('file', 'web.yml') }}"],
             }
         ),
-        "admin_pass": or_null(text("Password of the guest's default user.", **{"x-secret": True})),
+        "admin_pass": or_null(
+            text(
+                "Password of the guest's default user, as a hash of crypt(3): nobody but you needs the password itself.",
+                pattern=r"^\$[0-9a-z]+\$",
+                **{"x-secret": True, "x-valid": "what `mkpasswd -m sha-512` prints, beginning with '$6$'"},
+            )
+        ),
         "files": listing(
             "Small files to put into the guest.",
             record(

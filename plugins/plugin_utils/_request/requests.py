@@ -8,6 +8,7 @@ Private to this collection.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -108,6 +109,17 @@ def secrets_of(records: Iterable[Record], instances: Iterable[Mapping[str, Any]]
 
 
 def entry_secrets(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the secrets of an entry that has any."""
-    secrets = {"user_data": entry.get("user_data"), "admin_pass": entry.get("admin_pass"), "files": entry.get("files")}
-    return secrets if any(secrets.values()) else {}
+    """Return the secrets of an entry that has any, as module config_drives takes them: contents in base64."""
+    secrets: dict[str, Any] = {}
+    if entry.get("user_data"):
+        secrets["user_data"] = base64_of(entry["user_data"])
+    if entry.get("admin_pass"):
+        secrets["admin_pass"] = entry["admin_pass"]
+    if entry.get("files"):
+        secrets["files"] = {one["path"]: base64_of(one["content"]) for one in entry["files"]}
+    return secrets
+
+
+def base64_of(text: str) -> str:
+    """Return a text in base64."""
+    return base64.b64encode(text.encode()).decode()

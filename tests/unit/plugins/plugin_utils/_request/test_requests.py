@@ -111,13 +111,13 @@ def test_an_absent_one_takes_over_all_its_undo_needs():
 def test_secrets_go_to_their_own_guests():
     entries = [
         {**WEB, "user_data": "u"},
-        {"name": "db", "flavor": "m1", "image": "tiny", "admin_pass": "p", "count": None},
+        {"name": "db", "flavor": "m1", "image": "tiny", "admin_pass": "$6$p", "count": None},
     ]
     entries.append({"name": "plain", "flavor": "m1", "image": "tiny"})
     web, db, plain = records({**WEB, "user_data": "u"}), records({**entries[1], "count": 1}), records(entries[2])
     told = requests.secrets_of([*web[:2], *db, *plain], entries)
     assert told == {
-        web[0]["uuid"]: {"user_data": "u", "admin_pass": None, "files": None},
-        web[1]["uuid"]: {"user_data": "u", "admin_pass": None, "files": None},
-        db[0]["uuid"]: {"user_data": None, "admin_pass": "p", "files": None},
+        web[0]["uuid"]: {"user_data": "dQ=="},
+        web[1]["uuid"]: {"user_data": "dQ=="},
+        db[0]["uuid"]: {"admin_pass": "$6$p"},
     }

@@ -115,7 +115,7 @@ def test_a_whole_record():
 
 
 def test_no_secret_is_in_a_record():
-    secret = {"user_data": "SECRET", "admin_pass": "SECRET", "files": [{"path": "/x", "content": "SECRET"}]}
+    secret = {"user_data": "SECRET", "admin_pass": "$6$SECRET", "files": [{"path": "/x", "content": "SECRET"}]}
     assert "SECRET" not in json.dumps(records({**WEB, **secret}))
 
 
