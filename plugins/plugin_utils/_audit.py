@@ -117,6 +117,6 @@ def stray_ports(
         yield finding("rules", "virtfleet", host, evidence, "run boot.yml for an instance of this host")
 
 
-def lines(found: Iterable[Found]) -> list[str]:
+def audit_lines(found: Iterable[Found]) -> list[str]:
     """Return the findings as people read them."""
     return [f"{one['host']}: {one['evidence']}; {one['remedy']}" for one in found]
