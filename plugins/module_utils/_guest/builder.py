@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,16 +23,22 @@ TOOLS = (
     *("mmdebstrap", "depmod", "objdump", "cpio", "sfdisk", "mformat", "mcopy"),
     *("syslinux", "mke2fs", "qemu-img"),
 )
-PRODUCTS = ("virtfleet-guest.qcow2", "vmlinuz", "initrd")
+# What a build that was killed leaves behind is removed by a later one, but not while it may still run.
+STALE_SECONDS = 3600
 
 
-def built(directory: Path) -> dict[str, str]:
+def products(name: str) -> tuple[str, ...]:
+    """Return the names of the files of an image."""
+    return (f"{name}.qcow2", "vmlinuz", "initrd", "SHA256SUMS")
+
+
+def built(directory: Path, name: str) -> dict[str, str]:
     """Return what is known of the image in the directory, empty unless it is all there."""
     try:
         known = json.loads((directory / "build.json").read_text())
     except (OSError, ValueError):
         return {}
-    whole = isinstance(known, dict) and all((directory / name).is_file() for name in PRODUCTS)
+    whole = isinstance(known, dict) and all((directory / product).is_file() for product in products(name))
     return known if whole else {}
 
 
@@ -43,13 +50,15 @@ def build(recipe: Recipe, directory: Path) -> dict[str, str]:
     if os.uname().machine != "x86_64":
         raise ItemError(f"the guest image is made for x86_64, and this host is {os.uname().machine}")
     require(TOOLS if os.geteuid() == 0 else (*TOOLS, "fakeroot"))
-    directory.mkdir(parents=True, exist_ok=True, mode=0o755)
+    directory.mkdir(parents=True, exist_ok=True)
+    directory.chmod(0o755)
+    remove_stale(directory)
     work = Path(tempfile.mkdtemp(prefix=".build-", dir=directory))
     try:
         work.chmod(0o755)
         kernel = _make(recipe, work)
         known = {"digest": digest(recipe), "kernel": kernel, "suite": recipe.suite}
-        _publish(work, directory, known)
+        _publish(work, directory, products(recipe.name), known)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return known
@@ -67,7 +76,19 @@ def _make(recipe: Recipe, work: Path) -> str:
     disk.pack_initrd(initrd, work / "initrd")
     shutil.copyfile(trees.find(packages, f"boot/vmlinuz-{kernel}"), work / "vmlinuz")
     disk.write_disk(work / "disk", [work / "vmlinuz", work / "initrd", work / "syslinux.cfg"], root)
-    run(["qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", str(work / "disk"), str(work / PRODUCTS[0])])
+    run(
+        [
+            "qemu-img",
+            "convert",
+            "-c",
+            "-f",
+            "raw",
+            "-O",
+            "qcow2",
+            str(work / "disk"),
+            str(work / products(recipe.name)[0]),
+        ]
+    )
     return kernel
 
 
@@ -77,14 +98,34 @@ def unpack(recipe: Recipe, target: Path) -> None:
     run(["mmdebstrap", *options, f"--include={','.join(recipe.packages)}", recipe.suite, str(target), *recipe.sources])
 
 
-def _publish(work: Path, directory: Path, known: dict[str, str]) -> None:
+def _publish(work: Path, directory: Path, names: Sequence[str], known: dict[str, str]) -> None:
     """Rename the products into place, build.json last: only with it the image counts as there."""
-    (work / "SHA256SUMS").write_text("".join(f"{sha256(work / name)}  {name}\n" for name in PRODUCTS))
+    (work / "SHA256SUMS").write_text("".join(f"{sha256(work / name)}  {name}\n" for name in names[:-1]))
     (work / "build.json").write_text(json.dumps(known, indent=2) + "\n")
     (directory / "build.json").unlink(missing_ok=True)
-    for name in (*PRODUCTS, "SHA256SUMS", "build.json"):
+    for name in (*names, "build.json"):
         (work / name).chmod(0o644)
         os.replace(work / name, directory / name)
+
+
+def present_files(directory: Path, name: str) -> list[str]:
+    """Return the names of the image's files that are there."""
+    return [file for file in ("build.json", *products(name)) if (directory / file).exists()]
+
+
+def remove(directory: Path, name: str) -> None:
+    """Leave nothing of the image in the directory, and no directory if nothing else is in it."""
+    for file in present_files(directory, name):
+        (directory / file).unlink()
+    if not any(directory.iterdir()):
+        directory.rmdir()
+
+
+def remove_stale(directory: Path) -> None:
+    """Remove the work of builds that were killed long ago."""
+    for left in directory.glob(".build-*"):
+        if time.time() - left.stat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def sha256(path: Path) -> str:

@@ -43,39 +43,34 @@ class Recipe:
     """The inputs of one build.
 
     Args:
+        name: name of the image; its disk is <name>.qcow2.
         suite: release of the distribution, for example "bookworm".
         sources: apt source lists of the host that name the mirrors, as paths.
         packages: what is unpacked; dependencies are added by apt.
         files: the guest's own small files, path -> text, below "root/", "initrd/" and "boot/".
     """
 
+    name: str
     suite: str
     sources: tuple[str, ...]
     packages: tuple[str, ...]
     files: Mapping[str, str]
 
 
-def os_release(text: str) -> dict[str, str]:
-    """Return the assignments of /etc/os-release."""
-    pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
-    return {key.strip(): value.strip().strip("\"'") for key, _, value in pairs}
-
-
-def recipe(release: Mapping[str, str], sources: tuple[str, ...], files: Mapping[str, str], suite: str = "") -> Recipe:
-    """Return the recipe for a host with this os-release; a suite given by the user goes before the host's own."""
-    family = release.get("ID", "")
-    suite = suite or release.get("VERSION_CODENAME", "")
+def recipe(name: str, release: Mapping[str, str], sources: tuple[str, ...], files: Mapping[str, str]) -> Recipe:
+    """Return the recipe for a host with this os-release: the guest is of the host's own release."""
+    family, suite = release.get("ID", ""), release.get("VERSION_CODENAME", "")
     if family not in KERNELS or not suite:
         raise ItemError(
             f"the guest image cannot be built on '{family or 'an unknown system'}': its packages are known for "
             f"{' and '.join(KERNELS)}; build it on such a host and copy the directory"
         )
-    return Recipe(suite, sources, (KERNELS[family], *TOOLS), dict(files))
+    return Recipe(name, suite, sources, (KERNELS[family], *TOOLS), dict(files))
 
 
 def digest(recipe_: Recipe) -> str:
     """Return what changes when an input of the build changes."""
-    inputs = [BUILDER, recipe_.suite, recipe_.sources, recipe_.packages, sorted(recipe_.files.items())]
+    inputs = [BUILDER, recipe_.name, recipe_.suite, recipe_.sources, recipe_.packages, sorted(recipe_.files.items())]
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 
