@@ -79,10 +79,10 @@ def _claim_one(ledger: Ledger, record: Record) -> Outcome:
         return _place(ledger, wanted, None)
     check_owner(held, ledger)
     own = held.state == CLAIMED and held.run == ledger.terms.run
-    if held.spec_digest == wanted.spec_digest and held.state == ACTIVE:
+    if held.state == ACTIVE and held.spec_digest == wanted.spec_digest:
         return _unchanged(held, record)
-    if held.spec_digest == wanted.spec_digest and own and held.host == wanted.host:
-        ledger.touched[held.uuid] = (CLAIMED, ledger.lease_until)
+    if _resumed(held, wanted, ledger):
+        ledger.touched[held.uuid] = (held.state, ledger.lease_until)
         return _unchanged(held, record)
     if own:
         return _place(ledger, wanted, held)
@@ -92,9 +92,19 @@ def _claim_one(ledger: Ledger, record: Record) -> Outcome:
         raise ItemError(str(error), fault="request")
 
 
+def _resumed(held: Held, wanted: Claim, ledger: Ledger) -> bool:
+    """Say whether this run has made this very claim already."""
+    if held.run != ledger.terms.run:
+        return False
+    if held.state == CHANGING:
+        return (held.pending or {}).get("spec_digest") == wanted.spec_digest
+    return held.state == CLAIMED and held.spec_digest == wanted.spec_digest and held.host == wanted.host
+
+
 def _unchanged(held: Held, record: Record) -> Outcome:
     """Return the outcome of an instance that has its claim: where it is and which addresses it has."""
-    given = {port["id"]: port.get("addresses") or [] for port in held.record.get("ports") or ()}
+    known = held.pending or held.record
+    given = {port["id"]: port.get("addresses") or [] for port in known.get("ports") or ()}
     ports = [{**port, "addresses": given.get(port["id"], [])} for port in record.get("ports") or ()]
     return Outcome(held.name, facts=_facts(held.host, held.state, held.created_at, ports))
 

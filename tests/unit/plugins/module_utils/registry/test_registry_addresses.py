@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.claim import PortClaim
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.addresses import Book, choose
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 
@@ -34,7 +34,7 @@ def test_the_first_free_address_of_the_pool_with_what_a_guest_needs():
         {"address": "192.0.2.20", "prefix": 24, "gateway": "192.0.2.1", "dns": ["192.0.2.1"], "cidr": "192.0.2.0/24"}
     ]
     assert [take(book, name, subnet) for name in "abc"] == [["192.0.2.20"], ["192.0.2.21"], ["192.0.2.22"]]
-    with pytest.raises(ItemError, match="no address left in network lan: the pools of 192.0.2.0/24 hold 3") as refused:
+    with pytest.raises(ItemError, match=r"no address left in network lan: the pools of 192.0.2.0/24 hold 3") as refused:
         take(book, "d", subnet)
     assert refused.value.fault == "request"
 
@@ -114,6 +114,7 @@ SUBNETS = st.one_of(
 
 @given(st.lists(SUBNETS, min_size=1, max_size=3, unique=True), st.integers(1, 60), st.data())
 def test_given_addresses_are_unique_usable_and_inside(networks, count, data):
+    assume(not any(one != other and one.overlaps(other) for one in networks for other in networks))
     subnets = [{"cidr": str(one)} for one in networks]
     if data.draw(st.booleans()):
         first = networks[0]

@@ -255,6 +255,8 @@ def test_a_change_holds_both_until_it_is_settled(on):
     (got,) = on(claim, [wanted], [host()], OTHER)
     assert got.facts["claim_state"] == "changing" and used(on) == (2, 1024, 1)
     assert [one["addresses"][0]["address"] for one in got.facts["ports"]] == ["192.0.2.10", "192.0.2.11"]
+    (again,) = on(claim, [wanted], [host()], OTHER)
+    assert not again.changed and again.facts["ports"] == got.facts["ports"]
     on(settle, [wanted], OTHER)
     assert used(on) == (1, 1024, 1) and told(on, "instances")[0]["addresses"] == ["192.0.2.10", "192.0.2.11"]
     assert not on(claim, [wanted], [host()], Terms(run="run-3"))[0].changed

@@ -104,7 +104,7 @@ def test_a_database_of_somebody_else_is_refused(tmp_path):
     connection.execute("CREATE TABLE bookmarks (id)")
     connection.commit()
     connection.close()
-    with pytest.raises(ItemError, match="other.db is not a registry, it holds the table bookmarks"):
+    with pytest.raises(ItemError, match=r"other.db is not a registry, it holds the table bookmarks"):
         open_and_close(f"sqlite:///{path}")
 
 
