@@ -16,8 +16,11 @@ author:
   - The virtfleet.compute authors (@virtfleet)
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
-  - ansible.builtin.action_common_attributes.info_module
 attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
   platform:
     support: full
     platforms: posix

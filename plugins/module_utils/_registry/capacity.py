@@ -17,7 +17,6 @@ CLASSES = {
     "MEMORY_MB": ("memory_mb", "ram_allocation_ratio", 1.0, "reserved_memory_mb", 512),
     "DISK_GB": ("disk_gb", "disk_allocation_ratio", 1.0, "reserved_disk_gb", 0),
 }
-UNLIMITED = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def inventories(record: Mapping[str, Any]) -> dict[str, Inventory]:
             reserved=float(one.get("reserved", 0)),
             allocation_ratio=float(one.get("allocation_ratio", 1.0)),
             min_unit=int(one.get("min_unit", 1)),
-            max_unit=float(min(one.get("max_unit", UNLIMITED), one["total"])),
+            max_unit=float(one.get("max_unit", one["total"])),
             step_size=int(one.get("step_size", 1)),
         )
         for name, one in found.items()
@@ -81,12 +80,23 @@ def foreign(record: Mapping[str, Any], ours: Mapping[str, Mapping[str, int]]) ->
         ours: instance uuid -> amounts by class of our claims on this host.
     """
     listed = guests(record)
+    stated = in_use(record)
     promised = {}
-    for name, (field, *_) in CLASSES.items():
+    for name in sorted({*CLASSES, *stated}):
+        field = CLASSES[name][0] if name in CLASSES else name
         strangers = sum(int(one.get(field) or 0) for uuid, one in listed.items() if uuid not in ours)
         known = sum(int(_or(one.get(field), ours.get(uuid, {}).get(name, 0))) for uuid, one in listed.items())
-        promised[name] = strangers + max(0, int(record.get(f"{field}_used") or 0) - known)
+        promised[name] = strangers + max(0, stated.get(name, 0) - known)
     return promised
+
+
+def in_use(record: Mapping[str, Any]) -> dict[str, int]:
+    """Return what a host record says is in use of each class, by all its domains."""
+    stated = {name: int(record.get(f"{field}_used") or 0) for name, (field, *_) in CLASSES.items()}
+    given = {
+        name: int(one["used"]) for name, one in (record.get("inventory") or {}).items() if one.get("used") is not None
+    }
+    return {**stated, **given}
 
 
 def check(host: str, have: Mapping[str, Inventory], used: Mapping[str, int], wanted: Mapping[str, int]) -> None:

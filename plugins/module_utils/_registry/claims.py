@@ -10,14 +10,14 @@ registry has stays on its host whatever the scheduler says, so that it can never
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from .._bulk import Outcome, attempt
 from .._model.claim import Claim
 from .._model.errors import ItemError
-from . import addresses, groups, hosts, quotas
+from . import addresses, capacity, groups, hosts, quotas
 from .ledger import (
     ACTIVE,
     CHANGING,
@@ -37,7 +37,7 @@ from .ledger import (
 Record = Mapping[str, Any]
 
 
-def claim(connection: Any, records: list[Record], gathered: Iterable[Record], terms: Terms) -> list[Outcome]:
+def claim(connection: Any, records: list[Record], gathered: list[Record], terms: Terms) -> list[Outcome]:
     """Every instance for which all rules hold has its claim; the others say why not.
 
     Args:
@@ -49,12 +49,23 @@ def claim(connection: Any, records: list[Record], gathered: Iterable[Record], te
     uuids = [one["uuid"] for one in records if one.get("uuid")]
     ledger = read(connection, uuids, (), terms)
     hosts.remember(connection, gathered, ledger.now)
+    ledger.gathered, ledger.seen = frozenset(one["name"] for one in gathered), _seen(gathered, set(uuids))
     names = {one.host for one in ledger.held.values()} | {one["host"] for one in records if one.get("host")}
+    names |= {host for found in ledger.seen.values() for host in found}
     ledger.hosts = hosts.load(connection, names)
     read_rules(connection, ledger, [one for one in map(_readable, records) if one])
     outcomes = [attempt(dict(record), lambda one: _claim_one(ledger, one)) for record in records]
     write(connection, ledger)
     return [_with_generation(outcome, ledger) for outcome in outcomes]
+
+
+def _seen(gathered: list[Record], uuids: set[str]) -> dict[str, set[str]]:
+    """Return on which hosts there is a domain of each of these instances."""
+    found: dict[str, set[str]] = {}
+    for record in gathered:
+        for uuid in uuids.intersection(capacity.guests(record)):
+            found.setdefault(uuid, set()).add(record["name"])
+    return found
 
 
 def _readable(record: Record) -> Claim | None:
@@ -75,9 +86,13 @@ def _claim_one(ledger: Ledger, record: Record) -> Outcome:
     """Claim one instance: it is new, as it was, to be changed, or left by a run that is gone."""
     wanted = Claim.from_record(record)
     held = ledger.held.get(wanted.uuid)
+    seen = ledger.seen.get(wanted.uuid, set())
     if held is None:
-        return _place(ledger, wanted, None)
+        return _bound(ledger, wanted, None, min(seen)) if seen else _place(ledger, wanted, None)
     check_owner(held, ledger)
+    if seen and held.host in ledger.gathered - seen:
+        told = f"its domain is on {min(seen)} and the registry has it on {held.host}: move it back, or release it first"
+        raise ItemError(told, fault="request")
     own = held.state == CLAIMED and held.run == ledger.terms.run
     if held.state == ACTIVE and held.spec_digest == wanted.spec_digest:
         return _unchanged(held, record)
@@ -86,8 +101,13 @@ def _claim_one(ledger: Ledger, record: Record) -> Outcome:
         return _unchanged(held, record)
     if own:
         return _place(ledger, wanted, held)
+    return _bound(ledger, wanted, held, held.host)
+
+
+def _bound(ledger: Ledger, wanted: Claim, held: Held | None, host: str) -> Outcome:
+    """Claim the instance on the one host it can be on; that another host would have room is no help."""
     try:
-        return _place(ledger, replace(wanted, host=held.host), held)
+        return _place(ledger, replace(wanted, host=host), held)
     except ItemError as error:
         raise ItemError(str(error), fault="request")
 

@@ -90,6 +90,10 @@ class Host:
         record = {**self.record, "failed_builds": self.failed_builds, "instances": list(listed.values())}
         for name, (field_name, *_) in capacity.CLASSES.items():
             record[f"{field_name}_used"] = self.used.get(name, 0)
+        if record.get("inventory"):
+            record["inventory"] = {
+                name: {**one, "used": self.used.get(name, 0)} for name, one in record["inventory"].items()
+            }
         for uuid in sorted(set(self.claims) - set(listed)):
             sizes = {key: self.claims[uuid].get(name, 0) for name, (key, *_) in capacity.CLASSES.items()}
             record["instances"].append({"uuid": uuid, **claimed.get(uuid, {}), **sizes})

@@ -84,6 +84,8 @@ class Ledger:
     usage: dict[str, dict[str, int]] = field(default_factory=dict)
     groups: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     books: dict[tuple[str, str], addresses.Book] = field(default_factory=dict)
+    gathered: frozenset[str] = frozenset()
+    seen: dict[str, set[str]] = field(default_factory=dict)
     rewritten: dict[str, Held] = field(default_factory=dict)
     touched: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)

@@ -1,7 +1,7 @@
 # Copyright (c) The virtfleet.compute authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Registries to test with: an SQLite file each, and with --registry-url an emptied PostgreSQL database too."""
+"""Registries to test with: an SQLite file each and, where the environment names one, a PostgreSQL database too."""
 
 from __future__ import annotations
 

@@ -99,6 +99,25 @@ def test_a_domain_of_ours_on_the_host_is_not_counted_twice(on):
     assert used(on) == (8, 512, 2)
 
 
+def test_a_domain_that_the_registry_has_forgotten_is_claimed_where_it_is(on):
+    ours = instance(at="vfr-h1")
+    seen = {"uuid": ours["uuid"], "name": "web-1", "vcpus": 1, "memory_mb": 256, "disk_gb": 1}
+    there = host("vfr-h2", instances=[seen], vcpus_used=1, memory_mb_used=256, disk_gb_used=1)
+    (got,) = on(claim, [ours], [host(), there], RUN)
+    assert got.facts["host"] == "vfr-h2" and used(on, "vfr-h2") == (1, 256, 1)
+
+
+def test_a_domain_that_was_moved_behind_our_back_is_not_started_again(on):
+    ours = instance()
+    on(claim, [ours], [host(), host("vfr-h2")], RUN)
+    on(settle, [ours], RUN)
+    seen = {"uuid": ours["uuid"], "name": "web-1", "vcpus": 1, "memory_mb": 256, "disk_gb": 1}
+    moved = [host(), host("vfr-h2", instances=[seen])]
+    told_by = refused(on(claim, [ours], moved, OTHER)[0], "request")
+    assert "its domain is on vfr-h2 and the registry has it on vfr-h1" in told_by
+    assert not on(claim, [ours], moved[1:], OTHER)[0].error
+
+
 def test_reserve_ratio_and_the_physical_total(on):
     fleet = [host(vcpus=4, cpu_allocation_ratio=2.0, reserved_vcpus=1, memory_mb=1024, reserved_memory_mb=256)]
     a, b, c = on(claim, [instance("a", vcpus=4), instance("b", vcpus=3), instance("c", vcpus=2)], fleet, RUN)
@@ -127,6 +146,10 @@ def test_other_resource_classes(on):
     ]
     a, b, c = on(claim, asked, [with_gpu, host()], RUN)
     assert a.changed and "VGPU needs 1, 0 of 1" in b.error and "has no VGPU" in c.error
+    full = host("vfr-gpu", inventory={"VGPU": {"total": 2, "used": 2}}, instances=[asked[0]["uuid"]])
+    on(claim, [], [full], RUN)
+    record = next(one["record"] for one in told(on, "hosts") if one["name"] == "vfr-gpu")
+    assert record["inventory"]["VGPU"] == {"total": 2, "used": 2}
 
 
 def test_names_macs_ports_and_addresses_are_given_once(on):
