@@ -115,6 +115,8 @@ def argument_specs(schema):
         lines += [f"      {variable}:", "        type: raw", f"        description: {json.dumps(one['description'])}"]
     lines += ["      request_existing:", "        type: list", "        elements: dict", "        default: []"]
     lines += ["        description: Records of instances that hosts have told about already."]
+    lines += ["      request_run_id:", "        type: str"]
+    lines += ["        description: What this run is called in the registry."]
     lines += ["      request_entries:", "        type: list", "        elements: dict"]
     lines += ["        description: What should run, in the place of virtfleet_instances."]
     return "\n".join(lines) + "\n"

@@ -71,7 +71,8 @@ def merged(record, told, is_lost):
     if told is not None:
         return {**record, **told, "changed": bool(record.get("changed") or told.get("changed"))}
     if is_lost and not record.get("failed"):
-        return {**record, "failed": True, "fault": "host", "msg": LOST.format(host=record["host"])}
+        # Nobody knows what runs there: the claim must stay.
+        return {**record, "failed": True, "fault": "host", "undone": False, "msg": LOST.format(host=record["host"])}
     return record
 
 

@@ -9,8 +9,7 @@ DOCUMENTATION = r"""
 name: of_host
 short_description: The instances that a host still has to work on
 description:
-  - Of the instance records those that are placed on the host, have something left to do, are not to be deleted and have
-    not failed.
+  - Of the instance records those that are placed on the host, have something left to do and have not failed.
 positional: host
 options:
   _input:
@@ -22,8 +21,8 @@ options:
     description: Inventory name of the host.
     type: str
     required: true
-  failed:
-    description: V(true) for those of the host that have failed instead, which are to be undone.
+  with_deleted:
+    description: Whether those to be deleted are wanted too.
     type: bool
     default: false
 author:
@@ -44,12 +43,11 @@ _value:
 """
 
 
-def of_host(records, host, failed=False):
-    """Return the records on the host that have failed or have not."""
+def of_host(records, host, with_deleted=False):
+    """Return the records on the host that have something left to do."""
+    done = ("none",) if with_deleted else ("none", "delete")
     return [
-        one
-        for one in records
-        if one.get("host") == host and bool(one.get("failed")) == failed and one.get("todo") not in ("delete", "none")
+        one for one in records if one.get("host") == host and not one.get("failed") and one.get("todo") not in done
     ]
 
 

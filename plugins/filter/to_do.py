@@ -53,7 +53,8 @@ def to_do(records, existing):
 def with_task(record, found):
     """Return one record with its task."""
     ours = bool(found) and bool(found.get("ours"))
-    return {**record, "existing": ours, "todo": "none" if record.get("failed") else task(record, found if ours else None)}
+    todo = "none" if record.get("failed") else task(record, found if ours else None)
+    return {"failed": False, **record, "existing": ours, "todo": todo}
 
 
 def task(record, found):
