@@ -75,7 +75,7 @@ def variables_page(schema):
     lines = [f"<!-- {MADE} -->", "# Variables", ""]
     lines += [
         "What a user writes, in the inventory or in `group_vars`. Names are those of Nova's API. Editors that know",
-        "JSON Schema complete and check these files with [schema.json](schema.json); some take it from this line on top:",
+        "JSON Schema complete and check these files with [schema.json](schema.json); or take it from this line:",
         "`# yaml-language-server: $schema=<path to>/docs/schema.json`",
         "",
     ]
