@@ -57,7 +57,7 @@ def test_what_is_not_enforced_yet_is_said(tmp_path):
 
 
 def test_check_mode_gives_the_same(tmp_path):
-    _text, code = fleet.run(tmp_path, PLAY.split("    - ansible.builtin.copy")[0], "--check")
+    _text, code = fleet.run(tmp_path, PLAY.partition("    - ansible.builtin.copy")[0], "--check")
     assert code == 0
 
 

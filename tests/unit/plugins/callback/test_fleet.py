@@ -91,7 +91,9 @@ def run(directory, play, *arguments, callback="virtfleet.compute.fleet", **setti
         **settings,
     }
     command = [sys.executable, "-m", "ansible.cli.playbook", "-c", "local", "-i", "localhost,", "play.yml", *arguments]
-    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        command, cwd=directory, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
     return done.stdout + done.stderr, done.returncode
 
 
