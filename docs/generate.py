@@ -1,8 +1,10 @@
-#!/usr/bin/env python3
 # Copyright (c) The virtfleet.compute authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes what is made of the schema: docs/schema.json, docs/variables.md and the argument specs of role request."""
+"""Writes what is made of the schema: docs/schema.json, docs/variables.md and the argument specs of role request.
+
+Run it with python docs/generate.py after a change of the schema.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +77,7 @@ def variables_page(schema):
     lines = [f"<!-- {MADE} -->", "# Variables", ""]
     lines += [
         "What a user writes, in the inventory or in `group_vars`. Names are those of Nova's API. Editors that know",
-        "JSON Schema complete and check these files with [schema.json](schema.json); some take it from this line on top:",
+        "JSON Schema complete and check these files with [schema.json](schema.json); or take it from this line:",
         "`# yaml-language-server: $schema=<path to>/docs/schema.json`",
         "",
     ]
@@ -110,7 +112,11 @@ def flow(value):
 def argument_specs(schema):
     """Return meta/argument_specs.yml; types are raw because stage request tells more about a wrong one."""
     lines = ["---", f"# {MADE}", "argument_specs:", "  main:"]
-    lines += ["    short_description: Checks what should run and turns it into instance records", "    options:"]
+    lines += ["    short_description: Checks what should run and turns it into instance records"]
+    lines += [
+        "    description: Refuses what cannot be before any host is touched and names all of it at once.",
+        "    options:",
+    ]
     for variable, one in schema.VARIABLES.items():
         lines += [f"      {variable}:", "        type: raw", f"        description: {json.dumps(one['description'])}"]
     lines += ["      request_existing:", "        type: list", "        elements: dict", "        default: []"]

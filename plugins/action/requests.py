@@ -8,14 +8,10 @@ from __future__ import annotations
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-try:
-    from ..plugin_utils._request.problems import report
-    from ..plugin_utils._request.requests import flat, known
-    from ..plugin_utils._request.resolve import request
-except ImportError as error:
-    MISSING = error
-else:
-    MISSING = None
+from ..plugin_utils._request.problems import report
+from ..plugin_utils._request.requests import flat, known
+from ..plugin_utils._request.resolve import request
+from ..plugin_utils._request.validate import jsonschema
 
 OPTIONS = (
     "flavors",
@@ -38,11 +34,10 @@ class ActionModule(ActionBase):
     _VALID_ARGS = frozenset((*OPTIONS, "existing"))
 
     def run(self, tmp=None, task_vars=None):
-        """Return the records; on the first wrong word fail with all of them."""
+        """Return the records, or fail with all that is wrong."""
         result = super().run(tmp, task_vars)
-        if MISSING:
-            name = getattr(MISSING, "name", None) or MISSING
-            raise AnsibleActionFail(f"The controller's Python has no {name}: install it with pip install {name}")
+        if jsonschema is None:
+            raise AnsibleActionFail("The controller's Python has no jsonschema: run pip install jsonschema there")
         existing = [flat(one) for one in self._task.args.get("existing") or []]
         variables = {f"virtfleet_{name}": self._task.args.get(name) for name in OPTIONS}
         records, problems = request(variables, existing)

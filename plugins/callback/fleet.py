@@ -30,7 +30,7 @@ options:
 requirements:
   - set as stdout_callback in ansible.cfg
 author:
-  - The virtfleet.compute authors
+  - The virtfleet.compute authors (@virtfleet)
 """
 
 import atexit

@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 name: failures
 short_description: The failed instances and why, one sentence each
 description:
-  - Of the instance records those that have failed, as C(name: reason).
+  - Of the instance records those that have failed, each with its name, its host and the reason.
 options:
   _input:
     description: Instance records of the whole run.
@@ -17,7 +17,7 @@ options:
     elements: dict
     required: true
 author:
-  - The virtfleet.compute authors
+  - The virtfleet.compute authors (@virtfleet)
 """
 
 EXAMPLES = r"""

@@ -32,7 +32,7 @@ options:
     elements: str
     default: []
 author:
-  - The virtfleet.compute authors
+  - The virtfleet.compute authors (@virtfleet)
 """
 
 EXAMPLES = r"""

@@ -26,7 +26,7 @@ options:
     type: bool
     default: false
 author:
-  - The virtfleet.compute authors
+  - The virtfleet.compute authors (@virtfleet)
 """
 
 EXAMPLES = r"""

@@ -26,7 +26,7 @@ options:
     type: dict
     required: true
 author:
-  - The virtfleet.compute authors
+  - The virtfleet.compute authors (@virtfleet)
 """
 
 EXAMPLES = r"""

@@ -24,7 +24,7 @@ options:
     elements: dict
     default: []
 author:
-  - The virtfleet.compute authors
+  - The virtfleet.compute authors (@virtfleet)
 """
 
 EXAMPLES = r"""

@@ -25,7 +25,7 @@ options:
     elements: dict
     required: true
 author:
-  - The virtfleet.compute authors
+  - The virtfleet.compute authors (@virtfleet)
 """
 
 EXAMPLES = r"""

@@ -21,7 +21,7 @@ options:
     description: The time to count ages to, as C(YYYY-MM-DD HH:MM:SS) in UTC. Default is the time it is.
     type: str
 author:
-  - The virtfleet.compute authors
+  - The virtfleet.compute authors (@virtfleet)
 """
 
 EXAMPLES = r"""

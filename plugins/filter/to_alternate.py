@@ -23,7 +23,7 @@ options:
     type: int
     default: 3
 author:
-  - The virtfleet.compute authors
+  - The virtfleet.compute authors (@virtfleet)
 """
 
 EXAMPLES = r"""

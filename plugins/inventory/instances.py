@@ -38,7 +38,7 @@ options:
 requirements:
   - libvirt-python on the controller
 author:
-  - The virtfleet.compute authors
+  - The virtfleet.compute authors (@virtfleet)
 """
 
 EXAMPLES = r"""

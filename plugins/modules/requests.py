@@ -70,7 +70,7 @@ notes:
   - C(docs/variables.md) of the collection lists every key of every option; C(docs/schema.json) is the same for editors.
   - The options are not checked by Ansible but against the schema, which names the nearest known key.
 author:
-  - The virtfleet.compute authors
+  - The virtfleet.compute authors (@virtfleet)
 """
 
 EXAMPLES = r"""

@@ -9,7 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import jsonschema
+try:
+    import jsonschema
+except ImportError:
+    jsonschema = None  # said in one sentence by the action plugin
 
 from ...module_utils._model.schema import VARIABLES
 from .problems import Path, Problem, instead, kind, listed, nearest, quoted, told
@@ -41,7 +44,9 @@ def pattern(_validator: Any, wanted: str, value: Any, _schema: Any) -> Iterator[
         yield jsonschema.ValidationError(f"{value!r} does not match {wanted!r}")
 
 
-Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": pattern})
+def validator(schema: Mapping[str, Any]) -> jsonschema.Validator:
+    """Return the validator of a schema, strict about patterns."""
+    return jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": pattern})(schema)
 
 
 def validate(spec: Mapping[str, Any]) -> list[Problem]:
@@ -51,7 +56,7 @@ def validate(spec: Mapping[str, Any]) -> list[Problem]:
         if variable not in spec:
             continue
         problems += odd_keys(spec[variable], (variable,))
-        errors = list(Validator(schema).iter_errors(plain(spec[variable])))
+        errors = list(validator(schema).iter_errors(plain(spec[variable])))
         meant = {key for error in errors for key in meant_keys(error)}
         problems += [one for error in errors for one in sentences(error, (variable, *error.absolute_path), meant)]
     return list(dict.fromkeys(problems))
