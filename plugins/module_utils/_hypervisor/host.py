@@ -101,7 +101,7 @@ def versions(connection: Any) -> dict[str, Any]:
 
 
 def memory_mb(connection: Any) -> int:
-    """Return the memory of the host in MiB: what the kernel has, which NUMA cells do not tell after a memory hot-plug."""
+    """Return the memory of the host in MiB, as the kernel has it: NUMA cells may not tell of hot-plugged memory."""
     with failing_to("read the size of the host"):
         by_cells = connection.getInfo()[1]
         try:

@@ -115,9 +115,12 @@ def carried_over(old: Instance, new: Instance) -> Instance:
     A catalogue entry that moves on (url, checksum) does not change a disk that was made from it, as in Nova.
     """
     image = replace(new.image, url=old.image.url, checksum=old.image.checksum, disk_format=old.image.disk_format)
-    built = {one.name: one for one in old.volumes}
-    paths = {one.name: replace(built.get(one.name, one), size_gb=one.size_gb) for one in new.volumes}
-    volumes = [one if one.path else paths[one.name] for one in new.volumes]
+    built = {(one.name, one.backend): one for one in old.volumes}
+    volumes = []
+    for one in new.volumes:
+        last = built.get((one.name, one.backend))
+        told = last is not None and not one.path
+        volumes.append(replace(one, path=last.path, format=last.format, base=last.base) if told else one)
     known = {one.id: one.addresses for one in old.ports}
     ports = [one if one.addresses else replace(one, addresses=known.get(one.id, ())) for one in new.ports]
     return replace(
@@ -150,7 +153,7 @@ def plan_present(
     if found is None:
         return Plan(wanted, None, ("define", *power_steps(wanted.state, "shutdown")))
     kept = carried_over(found.instance, wanted)
-    changes = differences(found.instance, kept) + drift(asdict(found.shape), asdict(shape_of(kept)))
+    changes = differences(found.instance, kept) + drift(asdict(found.shape), asdict(shape_of(found.instance)))
     refused = [one for one in changes if one.takes == "refused"]
     if refused:
         raise ItemError("; ".join(f"{one.sentence(wanted.name)}: {one.why}" for one in refused), fault="request")

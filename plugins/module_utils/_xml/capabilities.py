@@ -88,7 +88,7 @@ def cpu_features(text: str) -> tuple[str, ...]:
 
 
 def guest_capabilities(text: str) -> GuestCapabilities:
-    """Return what guests get: the CPU of mode host-model as a document, what its model has and they do not, and the devices there are."""
+    """Return what guests get: the CPU of mode host-model, what its model has and they do not, and the devices."""
     root = parse(text)
     mode = root.find("cpu/mode[@name='host-model'][@supported='yes']")
     cpu_xml, disabled = "", ()
