@@ -36,10 +36,12 @@ options:
     type: str
     required: true
   virt_type:
-    description: Whether guests run on V(kvm) or are emulated by V(qemu). CPU features are those such guests get.
+    description:
+      - Whether guests run on V(kvm) or are emulated by V(qemu). CPU features are those such guests get.
+      - V(auto) is what M(virtfleet.compute.virt_types) found out and keeps in C(host.json) of O(state_dir), else V(kvm).
     type: str
-    choices: [kvm, qemu]
-    default: kvm
+    choices: [auto, kvm, qemu]
+    default: auto
   host_ip:
     description: The address that others reach the host at.
     type: str
@@ -217,13 +219,14 @@ host:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._host import memory
 from ..module_utils._hypervisor import host
 from ..module_utils._hypervisor.connection import connect
 from ..module_utils._model.errors import ItemError
 
 OPTIONS = {
     "name": {"type": "str", "required": True},
-    "virt_type": {"type": "str", "choices": ["kvm", "qemu"], "default": "kvm"},
+    "virt_type": {"type": "str", "choices": ["auto", "kvm", "qemu"], "default": "auto"},
     "host_ip": {"type": "str", "default": ""},
     "updated_at": {"type": "str", "default": ""},
     "extra": {"type": "dict", "default": {}},
@@ -235,12 +238,15 @@ OPTIONS = {
 def main():
     module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
     params = module.params
+    virt_type = params["virt_type"]
+    if virt_type == "auto":
+        virt_type = memory.load(params["state_dir"]).get("virt_type", "kvm")
     try:
         with connect(params["uri"]) as connection:
-            record = host.record(connection, params["name"], params["virt_type"], params["state_dir"])
+            record = host.record(connection, params["name"], virt_type, params["state_dir"])
     except ItemError as error:
         module.warn(f"{params['name']} is not used: {error}")
-        record = host.down(params["name"], params["virt_type"], str(error))
+        record = host.down(params["name"], virt_type, str(error))
     given = {"host_ip": params["host_ip"], "updated_at": params["updated_at"]}
     module.exit_json(changed=False, host={**record, **given, **params["extra"]})
 

@@ -48,6 +48,7 @@ class Cloud:
         self.vars = {
             "virtfleet_state_dir": str(self.state_dir),
             "virtfleet_registry_url": f"sqlite:///{folder}/registry/registry.db",
+            "virtfleet_virt_type": "qemu",
             "host_info_ram_allocation_ratio": 4,
             "virtfleet_flavors": {"tiny": {"vcpus": 1, "memory_mb": 224, "disk_gb": 1}},
             "virtfleet_images": {
