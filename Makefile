@@ -28,7 +28,7 @@ audit: $(BIN)/.run ## Compare instances, registry and hosts: nothing may be stra
 	@$(PLAY) playbooks/audit.yml $(ARGS)
 
 delete: $(BIN)/.run ## Delete the instances of inventories/local
-	@$(PLAY) playbooks/delete.yml $(ARGS)
+	@$(PLAY) playbooks/delete.yml -e names=all $(ARGS)
 
 hosts: $(BIN)/.run ## Make this machine a compute host
 	@$(PLAY) playbooks/hosts.yml $(ARGS)

@@ -181,6 +181,10 @@ class CallbackModule(DefaultCallback):
         self._play = play
         self._start_heart()
 
+    def v2_playbook_on_no_hosts_matched(self):
+        if not self._compact:
+            return super().v2_playbook_on_no_hosts_matched()
+
     def v2_playbook_on_task_start(self, task, is_conditional):
         if not self._compact:
             return super().v2_playbook_on_task_start(task, is_conditional)

@@ -15,7 +15,7 @@ from .port import Port
 from .record import known, many
 from .volume import Volume
 
-STATES = ("active", "stopped")
+STATES = ("active", "stopped", "absent")
 CONFIG_DRIVES = ("nocloud", "openstack", "none")
 WAITS = ("running", "address", "agent", "console", "ssh")
 CHOICES = {"state": STATES, "config_drive": CONFIG_DRIVES, "wait_for": WAITS}

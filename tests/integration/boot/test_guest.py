@@ -97,10 +97,10 @@ def test_no_secret_is_in_the_domain_the_registry_or_the_output(cloud, booted):
 
 
 def test_delete_leaves_nothing_but_the_image_cache(cloud, instances, booted):
-    run = cloud.play("delete.yml", virtfleet_instances=instances)
+    run = cloud.play("delete.yml", "-e", "names=all", virtfleet_instances=instances)
     assert run.code == 0, run.output
     assert cloud.traces() == []
-    again = cloud.play("delete.yml", virtfleet_instances=instances)
+    again = cloud.play("delete.yml", "-e", "names=all", virtfleet_instances=instances)
     assert (again.code, again.changed) == (0, 0), again.output
     assert cloud.play("audit.yml").code == 0
     assert list((cloud.state_dir / "images").iterdir())
