@@ -1,7 +1,7 @@
 # Copyright (c) The virtfleet.compute authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A cloud of this machine for the integration tests: own bridge, own addresses, own state directory, own registry."""
+"""A cloud of this machine for the integration tests: own names, bridge and addresses beside whatever else it runs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from ansible_collections.virtfleet.compute.plugins.module_utils._model import naming
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-GUEST = pathlib.Path("/var/lib/virtfleet/guest")
+STATE_DIR = pathlib.Path("/var/lib/virtfleet")
+GUEST = STATE_DIR / "guest"
 RECAP = re.compile(r"^(\S+)\s*: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 
 
@@ -42,13 +45,9 @@ class Cloud:
         self.bridge = f"{prefix}br0"
         self.cidr = f"192.168.{third_octet}.0/24"
         self.gateway = f"192.168.{third_octet}.1"
-        self.state_dir = pathlib.Path(f"/var/lib/virtfleet-{prefix}")
         self.key = folder / "key"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)], check=True)
         self.vars = {
-            "virtfleet_state_dir": str(self.state_dir),
-            "virtfleet_registry_url": f"sqlite:///{folder}/registry/registry.db",
-            "virtfleet_virt_type": "qemu",
             "host_info_ram_allocation_ratio": 4,
             "virtfleet_flavors": {"tiny": {"vcpus": 1, "memory_mb": 224, "disk_gb": 1}},
             "virtfleet_images": {
@@ -117,12 +116,20 @@ class Cloud:
         names = virsh("list", "--all", "--name").split()
         return {name: virsh("domstate", name).strip() for name in names if name.startswith(self.prefix)}
 
-    def traces(self) -> list[str]:
-        """Return whatever of this cloud's instances the host still has: domains, files, taps, rules."""
-        left = list(self.domains())
-        left += [str(path) for kind in ("instances", "ports") for path in (self.state_dir / kind).glob("*")]
-        left += [path.name for path in pathlib.Path(f"/sys/class/net/{self.bridge}/brif").glob("*")]
-        return left
+    def traces(self, *names: str) -> list[str]:
+        """Return whatever the host has of instances of these names: domains, folders, saved ports and taps."""
+        uuids = {naming.instance_uuid("default", name) for name in names}
+        left = [name for name in self.domains() if name in names]
+        left += [str(path) for path in (STATE_DIR / "instances").glob("*") if path.name in uuids]
+        saved = {path: json.loads(path.read_text()) for path in (STATE_DIR / "ports").glob("*.json")}
+        left += [str(path) for path, port in saved.items() if port.get("instance") in names]
+        taps = {naming.tap(naming.port_id("default", name, 0)) for name in names}
+        return left + [path.name for path in pathlib.Path("/sys/class/net").glob("tap*") if path.name in taps]
+
+    def all_traces(self) -> list[str]:
+        """Return the names of all that the host has of anybody's instances."""
+        folders = [str(path) for kind in ("instances", "ports") for path in (STATE_DIR / kind).glob("*")]
+        return sorted([*self.domains(), *folders, *(path.name for path in pathlib.Path("/sys/class/net").glob("tap*"))])
 
     def ssh(self, address: str, command: str) -> str:
         """Return what a command prints inside a guest."""
@@ -145,15 +152,15 @@ def virsh(*words: str) -> str:
 
 
 def wipe(cloud: Cloud) -> None:
-    """Remove whatever a test left behind, by hand and not through the code under test."""
+    """Remove what a test left behind: through delete.yml, and the domains by hand where that is what is broken."""
+    names = list(cloud.domains())
+    if names:
+        cloud.play("delete.yml", "-e", f"names={','.join(names)}")
     for name, state in cloud.domains().items():
         if state != "shut off":
             virsh("destroy", name)
         virsh("undefine", name)
-    for tap in pathlib.Path(f"/sys/class/net/{cloud.bridge}/brif").glob("tap*"):
-        subprocess.run(["ip", "link", "delete", tap.name], check=False)
     subprocess.run(["ip", "link", "delete", cloud.bridge], check=False, stderr=subprocess.DEVNULL)
-    subprocess.run(["rm", "-rf", str(cloud.state_dir)], check=True)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ..conftest import virsh
+from ..conftest import STATE_DIR, virsh
 
 PREFIX, OCTET = "vft", 232
 
@@ -60,11 +60,11 @@ def test_the_second_run_changes_nothing(cloud, instances, booted):
 
 
 def test_check_mode_plans_and_changes_nothing(cloud, instances, booted):
-    before = cloud.traces()
+    before = cloud.all_traces()
     run = cloud.boot(*instances, cloud.instance("three"), arguments=("--check",))
     assert run.code == 0, run.output
     assert "vft-three" in run.output and run.changed > 0
-    assert cloud.traces() == before
+    assert cloud.all_traces() == before
     run = cloud.boot(*instances, arguments=("--check",))
     assert (run.code, run.changed) == (0, 0), run.output
 
@@ -92,15 +92,15 @@ def test_audit_finds_nothing_stray(cloud, booted):
 def test_no_secret_is_in_the_domain_the_registry_or_the_output(cloud, booted):
     assert "user data ran" not in booted.output
     assert "user data ran" not in virsh("dumpxml", "vft-one")
-    registry = (cloud.folder / "registry" / "registry.db").read_bytes()
+    registry = (STATE_DIR / "registry" / "registry.db").read_bytes()
     assert b"user data ran" not in registry
 
 
 def test_delete_leaves_nothing_but_the_image_cache(cloud, instances, booted):
     run = cloud.play("delete.yml", "-e", "names=all", virtfleet_instances=instances)
     assert run.code == 0, run.output
-    assert cloud.traces() == []
+    assert cloud.traces("vft-one", "vft-two") == []
     again = cloud.play("delete.yml", "-e", "names=all", virtfleet_instances=instances)
     assert (again.code, again.changed) == (0, 0), again.output
     assert cloud.play("audit.yml").code == 0
-    assert list((cloud.state_dir / "images").iterdir())
+    assert list((STATE_DIR / "images").iterdir())
