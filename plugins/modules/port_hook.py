@@ -70,7 +70,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-path:
+script:
   description: The hook that libvirt calls.
   type: str
   returned: success
@@ -110,7 +110,7 @@ def main():
         module.fail_json(msg=str(error))
     module.exit_json(
         changed=bool(different),
-        path=hook.script_path(places["hooks_dir"]),
+        script=hook.script_path(places["hooks_dir"]),
         restart_needed=restart,
         diff={"before": {"files": [] if present else different}, "after": {"files": different if present else []}},
     )

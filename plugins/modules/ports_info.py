@@ -110,7 +110,7 @@ def main():
         world = read(Host(module.params["state_dir"], module.params["run_dir"]))
     except ItemError as error:
         module.fail_json(msg=str(error))
-    ports = [to_dict(port) for _, port in sorted(world.saved.items())]
+    ports = [to_dict(world.saved[port_id]) for port_id in sorted(world.saved)]
     module.exit_json(
         changed=False,
         ports=ports,

@@ -83,7 +83,7 @@ def sources() -> dict[str, bytes]:
     root = plug.__name__.rsplit(".", 2)[0]
     found = {f"{folder}__init__.py": b"" for folder in ("", "_model/", "_network/")}
     for name in SOURCES:
-        package, _, leaf = f"{root}.{name}".rpartition(".")
+        package, leaf = f"{root}.{name}".rsplit(".", 1)
         content = pkgutil.get_data(package, f"{leaf}.py")
         if not content:
             raise ItemError(f"the collection has no {name}: install it again")

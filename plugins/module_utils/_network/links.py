@@ -144,7 +144,7 @@ def commands(wanted: Link, actual: Link | None) -> list[str]:
 def ip(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run ip; the caller looks at what it says."""
     try:
-        return subprocess.run(["ip", *arguments], input=stdin, capture_output=True, text=True)
+        return subprocess.run(["ip", *arguments], input=stdin, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise ItemError("ip is not installed on this host: install the package iproute2")
 
@@ -153,7 +153,7 @@ def run(lines: list[tuple[str, str]]) -> dict[str, str]:
     """Run (link, line) pairs in one process; return what went wrong, by link. One bad line does not stop the others."""
     if not lines:
         return {}
-    stderr = ip("-force", "-batch", "-", stdin="".join(f"{line}\n" for _, line in lines)).stderr
+    stderr = ip("-force", "-batch", "-", stdin="".join(f"{line}\n" for link, line in lines)).stderr
     errors: dict[str, str] = {}
     for words, number in re.findall(r"(.*?)\nCommand failed -:(\d+)", "\n" + stderr, flags=re.DOTALL):
         errors.setdefault(lines[int(number) - 1][0], " ".join(words.split()))

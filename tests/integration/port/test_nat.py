@@ -58,7 +58,7 @@ def test_a_guest_reaches_the_outside_masqueraded(node, record, outside, shell):
 
 def test_the_outside_cannot_start_a_connection_to_a_guest(node, record, outside):
     outside("ip route add 172.29.0.0/24 via " + HOST)
-    guest, me, _ = ready(node, record(1))
+    guest, me = ready(node, record(1))[:2]
     guest.drain()
     with pytest.raises(subprocess.CalledProcessError):
         outside("busybox ping -c 1 -W 1 " + me.ip)

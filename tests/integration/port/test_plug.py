@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
@@ -157,11 +158,12 @@ def test_refusals_name_the_thing_and_the_way_out(node, record, shell):
         (record(9, mac="52:54"), "port 1 has mac '52:54'", "request"),
         (record(10, bridge='x"; drop'), "port 1 has bridge", "request"),
     ]
-    for number, (bad, _, _) in enumerate(cases):
-        bad["name"] = f"bad-{number}"
-    outcomes = node.plug(*(bad for bad, _, _ in cases), record(20))
-    for outcome, (_, words, fault) in zip(outcomes, cases):
-        assert words in outcome.error and outcome.fault == fault and not outcome.changed
+    for number, case in enumerate(cases):
+        case[0]["name"] = f"bad-{number}"
+    outcomes = node.plug(*(case[0] for case in cases), record(20))
+    for outcome, (bad, words, fault) in zip(outcomes, cases):
+        assert outcome.name == bad["name"] and words in outcome.error
+        assert outcome.fault == fault and not outcome.changed
     assert told(outcomes[-1:]) == [DONE]
     assert [port.instance for port in saved.read(node.host.state_dir).values()] == ["vfn-20"]
 
@@ -249,6 +251,17 @@ def test_an_unreadable_port_file_stops_the_run_and_keeps_the_rules(node, record)
     assert nft.listing() == stood
 
 
+def test_runs_at_the_same_time_do_not_lose_each_others_rules(node, record):
+    records = [record(number) for number in range(12)]
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        done = list(pool.map(lambda one: told(node.plug(one)), records))
+    assert done == [[DONE]] * 12
+    assert told(node.plug(*records)) == [SAME] * 12
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        list(pool.map(lambda one: node.unplug(one) if one is not records[0] else node.plug(one), records))
+    assert [port.instance for port in node.world().saved.values()] == ["vfn-0"] and node.world().rules
+
+
 def test_a_hundred_ports_are_fast(node, record):
     records = [record(number) for number in range(100)]
     node.plug(record(0))
@@ -258,7 +271,7 @@ def test_a_hundred_ports_are_fast(node, record):
     assert told(node.plug(*records)) == [SAME] * 100
     again = time.monotonic()
     rules = ruleset.text(saved.read(node.host.state_dir).values())
-    loaded = min(timed(lambda: nft.load(rules, node.host.run_dir)) for _ in range(3))
+    loaded = min(timed(lambda: nft.load(rules, node.host.run_dir)) for attempt in range(3))
     one_more = time.monotonic()
     node.plug(record(200))
     one_more = time.monotonic() - one_more
