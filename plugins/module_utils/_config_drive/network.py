@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The network of a guest as cloud-init reads it: version 2 for NoCloud, network_data.json for OpenStack.
 
-Links are found by MAC. The first port with a gateway gives the default route of its family. The route is written
-as 0.0.0.0/0 or ::/0, because cloud-init 22.4 (Debian 12) loses the whole network over "default".
+Links are found by MAC. The first port with a gateway gives the default route of its family. cloud-init 22.4 (Debian 12)
+loses the whole network over a route to "default", so it is 0.0.0.0/0; and it takes ::/0 for ::/64 in version 2
+(LP 2003562), so that is gateway6 there, which every release reads.
 """
 
 from __future__ import annotations
@@ -59,17 +60,17 @@ def _addressing(port: Port, gateways: dict[int, str]) -> dict[str, Any]:
     if not addresses:
         return {"dhcp4": True}
     result: dict[str, Any] = {"addresses": [f"{one['address']}/{one['prefix']}" for one in addresses]}
-    routes = [
-        {"to": DEFAULT[_family(one)], "via": one["gateway"]}
-        for one in addresses
-        if gateways.get(_family(one)) == one["address"]
-    ]
-    if routes:
-        result["routes"] = routes
+    for one in addresses:
+        if gateways.get(_family(one)) == one["address"]:
+            result.update(_way_out(one["gateway"], _family(one)))
     servers = _servers((port,))
     if servers:
         result["nameservers"] = {"addresses": servers}
     return result
+
+
+def _way_out(gateway: str, family: int) -> dict[str, Any]:
+    return {"gateway6": gateway} if family == 6 else {"routes": [{"to": DEFAULT[4], "via": gateway}]}
 
 
 def _static(address: dict[str, Any], gateways: dict[int, str]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def fetch(image: Image, part: str, algorithm: str, deadline: float | None) -> Fe
     size = os.path.getsize(part) if os.path.exists(part) and known.get("url") == image.url else 0
     if size and size == known.get("total"):
         return Fetched(True, size, size, digest_of(part, algorithm))
-    source = open_at(image.url, size, known.get("validator", ""))
+    source = _open(image, size, known.get("validator", ""))
     with source.stream:
         _check_space(image, part, source)
         note = {"url": image.url, "validator": source.validator if source.resumable else "", "total": source.total}
@@ -75,6 +75,13 @@ def digest_of(path: str, algorithm: str) -> str:
             running.update(block)
 
 
+def _open(image: Image, size: int, validator: str) -> Source:
+    try:
+        return open_at(image.url, size, validator)
+    except ItemError as error:
+        raise ItemError(f"image {image.name}: {error}", error.fault)
+
+
 def _check_space(image: Image, part: str, source: Source) -> None:
     missing, free = source.total - source.offset, free_bytes(os.path.dirname(part))
     if missing > free:
@@ -93,7 +100,7 @@ def _receive(image: Image, part: str, source: Source, algorithm: str, deadline: 
     with open(part, "r+b" if source.offset else "wb") as target:
         target.seek(size)
         target.truncate()
-        while True:
+        while size != source.total:
             block = _block(image, source, size)
             if not block:
                 break
@@ -135,6 +142,8 @@ def _write(image: Image, part: str, target: Any, block: bytes) -> None:
 
 def _check_length(image: Image, source: Source, size: int) -> None:
     """A stream that ended is whole only if it is as long as the server said."""
+    if not source.total:
+        raise ItemError(f"image {image.name}: {image.url} is empty: correct the url", fault="request")
     if source.total < 0:
         if image.checksum:
             return

@@ -41,7 +41,8 @@ def test_nocloud_network(instance, secrets):
                 "set-name": "eth0",
                 "mtu": 1450,
                 "addresses": ["192.0.2.31/24", "2001:db8::31/64"],
-                "routes": [{"to": "0.0.0.0/0", "via": "192.0.2.1"}, {"to": "::/0", "via": "2001:db8::1"}],
+                "routes": [{"to": "0.0.0.0/0", "via": "192.0.2.1"}],
+                "gateway6": "2001:db8::1",
                 "nameservers": {"addresses": ["192.0.2.1", "192.0.2.2", "2001:db8::1"]},
             },
             "eth1": {
@@ -119,7 +120,7 @@ def test_openstack_network(instance, secrets):
 def test_the_way_out_is_the_first_port_that_has_one(instance):
     instance["ports"][0]["addresses"][0]["gateway"] = None
     ethernets = network.version_2(tuple(instance["ports"]))["ethernets"]
-    assert ethernets["eth0"]["routes"] == [{"to": "::/0", "via": "2001:db8::1"}]
+    assert "routes" not in ethernets["eth0"] and ethernets["eth0"]["gateway6"] == "2001:db8::1"
     assert ethernets["eth1"]["routes"] == [{"to": "0.0.0.0/0", "via": "198.51.100.1"}]
 
 

@@ -12,7 +12,6 @@ import pytest
 from ansible_collections.virtfleet.compute.plugins.module_utils._config_drive import drive, iso
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 
-
 needs_isoinfo = pytest.mark.skipif(shutil.which("isoinfo") is None, reason="isoinfo of genisoimage is not installed")
 
 

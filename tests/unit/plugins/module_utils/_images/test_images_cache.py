@@ -109,10 +109,15 @@ def test_a_page_for_people_is_no_image(host):
     assert "is an HTML page, not an image" in host.refusal()[0]
 
 
+def test_an_empty_file_is_no_image(host):
+    host.web.files["/disk.qcow2"] = b""
+    assert "disk.qcow2 is empty" in host.refusal(disk_format="raw", checksum=None)[0]
+
+
 def test_a_missing_image_is_a_fault_of_the_request(host):
     del host.web.files["/disk.qcow2"]
     said, fault = host.refusal()
-    assert "answers 404" in said and fault == "request"
+    assert said.startswith("image disk: ") and "answers 404" in said and fault == "request"
 
 
 def test_a_server_that_is_down_is_a_fault_of_the_host(host):
