@@ -50,10 +50,10 @@ options:
     description: When the record is made, as the caller wants it written down.
     type: str
     default: ""
-  extra:
+  settings:
     description:
       - What the host does not know of itself and the record is to hold, such as C(cpu_allocation_ratio),
-        C(reserved_host_memory_mb), C(availability_zone) or C(aggregates).
+        C(reserved_memory_mb), C(availability_zone) or C(aggregates). It goes before what the host says.
     type: dict
     default: {}
   state_dir:
@@ -78,7 +78,7 @@ EXAMPLES = r"""
     host_ip: "{{ ansible_host }}"
     virt_type: qemu
     updated_at: "2026-01-01 10:00:00"
-    extra:
+    settings:
       cpu_allocation_ratio: 4.0
       ram_allocation_ratio: 1.0
 """
@@ -97,9 +97,9 @@ host:
       description: Whether libvirtd answered.
       type: bool
     enabled:
-      description: Always true; O(extra) may say otherwise.
+      description: Always true; O(settings) may say otherwise.
       type: bool
-    reason:
+    disabled_reason:
       description: Why the host is not up, or empty.
       type: str
     vcpus:
@@ -138,22 +138,12 @@ host:
       description: Version of QEMU as Nova's number.
       type: int
       sample: 7002022
-    qemu_version:
-      description: Version of QEMU.
+    hypervisor_hostname:
+      description: What the host calls itself.
       type: str
-      sample: 7.2.22
-    libvirt_version:
-      description: Version of libvirt.
-      type: str
-      sample: 9.0.0
-    virt_type:
-      description: The type as given.
-      type: str
+      sample: kvm1.example.org
     host_ip:
       description: The address as given.
-      type: str
-    updated_at:
-      description: The time as given.
       type: str
     cpu_info:
       description: Architecture, model and vendor of the CPU, its topology, and the features that guests get.
@@ -163,22 +153,40 @@ host:
       type: list
       elements: list
       sample: [["x86_64", "qemu", "hvm"]]
-    machine_types:
-      description: The machine types for the host's own architecture.
-      type: list
-      elements: str
     numa_topology:
-      description: The NUMA cells, each with C(id), C(memory_mb) and C(cpus).
+      description: The NUMA cells, each with C(id), C(memory_mb), C(cpuset), C(siblings) and C(mempages).
       type: dict
     traits:
       description: What guests get, in the words of os-traits.
       type: list
       elements: str
       sample: ["COMPUTE_NODE", "HW_CPU_X86_AVX2"]
-    image_cache:
-      description: The files of the image cache.
-      type: list
-      elements: str
+    extra:
+      description: What the scheduler does not look at by itself.
+      type: dict
+      contains:
+        virt_type:
+          description: The type as given.
+          type: str
+        updated_at:
+          description: The time as given.
+          type: str
+        qemu_version:
+          description: Version of QEMU.
+          type: str
+          sample: 7.2.22
+        libvirt_version:
+          description: Version of libvirt.
+          type: str
+          sample: 9.0.0
+        machine_types:
+          description: The machine types for the host's own architecture.
+          type: list
+          elements: str
+        image_cache:
+          description: The files of the image cache.
+          type: list
+          elements: str
     instances:
       description: Every defined domain with its promise, and our record of it when it is ours.
       type: list
@@ -229,7 +237,7 @@ OPTIONS = {
     "virt_type": {"type": "str", "choices": ["auto", "kvm", "qemu"], "default": "auto"},
     "host_ip": {"type": "str", "default": ""},
     "updated_at": {"type": "str", "default": ""},
-    "extra": {"type": "dict", "default": {}},
+    "settings": {"type": "dict", "default": {}},
     "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
     "uri": {"type": "str", "default": "qemu:///system"},
 }
@@ -247,8 +255,8 @@ def main():
     except ItemError as error:
         module.warn(f"{params['name']} is not used: {error}")
         record = host.down(params["name"], virt_type, str(error))
-    given = {"host_ip": params["host_ip"], "updated_at": params["updated_at"]}
-    module.exit_json(changed=False, host={**record, **given, **params["extra"]})
+    extra = {**record["extra"], "updated_at": params["updated_at"]}
+    module.exit_json(changed=False, host={**record, "host_ip": params["host_ip"], "extra": extra, **params["settings"]})
 
 
 if __name__ == "__main__":

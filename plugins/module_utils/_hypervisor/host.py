@@ -92,12 +92,12 @@ def cpu_features(connection: Any, virt_type: str, host: xml.Capabilities, guest:
         return list(host.features)
 
 
-def versions(connection: Any) -> dict[str, Any]:
-    """Return the versions of the hypervisor, as Nova's number and as text."""
+def versions(connection: Any) -> tuple[int, dict[str, str]]:
+    """Return the version of the hypervisor as Nova's number, and the versions of the software as text."""
     with failing_to("read the versions"):
         number, library = connection.getVersion(), connection.getLibVersion()
     text = [".".join(str(one // 10**power % 1000) for power in (6, 3, 0)) for one in (number, library)]
-    return {"hypervisor_version": number, "qemu_version": text[0], "libvirt_version": text[1]}
+    return number, {"qemu_version": text[0], "libvirt_version": text[1]}
 
 
 def memory_mb(connection: Any) -> int:
@@ -132,59 +132,56 @@ def totals(connection: Any, found: list[Promise], disk: Space) -> dict[str, Any]
 
 
 def record(connection: Any, name: str, virt_type: str, state_dir: str) -> dict[str, Any]:
-    """Return the host record, up and enabled."""
+    """Return the host record, up and enabled; what the scheduler has no field for is in `extra`."""
     with failing_to("read the capabilities"):
         host = xml.capabilities(connection.getCapabilities())
+        hostname = connection.getHostname()
     guest = guest_capabilities(connection, virt_type, host)
     found = promises(connection)
     features = cpu_features(connection, virt_type, host, guest)
-    cpu = {
-        "arch": host.arch,
-        "model": host.model,
-        "vendor": host.vendor,
-        "topology": host.topology,
-        "features": features,
-    }
+    cpu = {key: getattr(host, key) for key in ("arch", "model", "vendor", "topology")}
+    number, software = versions(connection)
     return {
         "name": name,
         "up": True,
         "enabled": True,
-        "reason": "",
+        "disabled_reason": "",
         **totals(connection, found, space(state_dir)),
-        **versions(connection),
         "hypervisor_type": "QEMU",
-        "virt_type": virt_type,
+        "hypervisor_version": number,
+        "hypervisor_hostname": hostname,
         "cpu_info": {**cpu, "features": features},
         "supported_instances": [list(one) for one in host.supported],
-        "machine_types": list(host.machines),
         "numa_topology": {"cells": list(host.cells)},
         "traits": traits(host.arch, features, guest.buses, guest.screens),
-        "image_cache": cached_images(state_dir),
         "instances": [one.as_dict() for one in found],
+        "extra": {
+            "virt_type": virt_type,
+            **software,
+            "machine_types": list(host.machines),
+            "image_cache": cached_images(state_dir),
+        },
     }
 
 
 def down(name: str, virt_type: str, reason: str) -> dict[str, Any]:
     """Return the record of a host that cannot be asked: the scheduler passes it over and says why."""
-    nothing = dict.fromkeys(("vcpus", "memory_mb", "disk_gb", "disk_available_least", "num_instances", "num_io_ops"), 0)
-    used = dict.fromkeys(("vcpus_used", "memory_mb_used", "disk_gb_used"), 0)
-    empty: dict[str, Any] = {
-        key: [] for key in ("supported_instances", "machine_types", "traits", "image_cache", "instances")
-    }
-    cpu = {"arch": "", "model": "", "vendor": "", "topology": {}, "features": []}
+    counted = ("vcpus", "memory_mb", "disk_gb")
+    numbers = (*counted, *(f"{one}_used" for one in counted), "disk_available_least", "num_instances", "num_io_ops")
+    software = {"qemu_version": "", "libvirt_version": "", "machine_types": [], "image_cache": []}
     return {
         "name": name,
         "up": False,
         "enabled": True,
-        "reason": reason,
-        **nothing,
-        **used,
-        **empty,
-        "hypervisor_version": 0,
-        "qemu_version": "",
-        "libvirt_version": "",
+        "disabled_reason": reason,
+        **dict.fromkeys(numbers, 0),
         "hypervisor_type": "QEMU",
-        "virt_type": virt_type,
-        "cpu_info": cpu,
+        "hypervisor_version": 0,
+        "hypervisor_hostname": "",
+        "cpu_info": {"arch": "", "model": "", "vendor": "", "topology": {}, "features": []},
+        "supported_instances": [],
         "numa_topology": {"cells": []},
+        "traits": [],
+        "instances": [],
+        "extra": {"virt_type": virt_type, **software},
     }

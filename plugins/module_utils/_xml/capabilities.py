@@ -39,9 +39,17 @@ class GuestCapabilities:
 
 
 def _cell(node: Any) -> dict[str, Any]:
-    """Return one NUMA cell: its memory in MiB and its CPUs."""
-    cpus = sorted({int(cpu.get("id")) for cpu in node.iterfind("cpus/cpu")})
-    return {"id": int(node.get("id")), "memory_mb": int(node.findtext("memory") or 0) // 1024, "cpus": cpus}
+    """Return one NUMA cell: its memory in MiB, its CPUs, those that share a core, and its huge pages."""
+    cpus = list(node.iterfind("cpus/cpu"))
+    shared = sorted({cpu.get("siblings") for cpu in cpus if not (cpu.get("siblings") or "1").isdigit()})
+    pages = [{"size_kb": int(one.get("size")), "total": int(one.text)} for one in node.iterfind("pages[@unit='KiB']")]
+    return {
+        "id": int(node.get("id")),
+        "memory_mb": int(node.findtext("memory") or 0) // 1024,
+        "cpuset": sorted({int(cpu.get("id")) for cpu in cpus}),
+        "siblings": shared,
+        "mempages": [one for one in pages if one["total"]],
+    }
 
 
 def _supported(root: Any) -> tuple[tuple[str, str, str], ...]:

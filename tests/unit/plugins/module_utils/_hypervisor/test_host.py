@@ -77,7 +77,7 @@ def test_a_host_that_is_down_has_every_key(connection, tmp_path):
     up = host.record(connection, "kvm1", "qemu", str(tmp_path))
     down = host.down("kvm1", "qemu", "libvirtd does not answer")
     assert set(up) == set(down)
-    assert not down["up"] and down["reason"] == "libvirtd does not answer"
+    assert not down["up"] and down["disabled_reason"] == "libvirtd does not answer"
     assert {key: type(value) for key, value in up.items()} == {key: type(value) for key, value in down.items()}
 
 
