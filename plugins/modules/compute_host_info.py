@@ -108,6 +108,11 @@ services:
   type: list
   elements: dict
   sample: []
+kvm_closed:
+  description: Whether C(/dev/kvm) is there but closed to its group, as where no udev has opened it.
+  returned: success
+  type: bool
+  sample: false
 interpreter:
   description: A Python that has all the modules, empty without one. The running one if it has them.
   returned: success
@@ -177,6 +182,7 @@ def main():
         changed=False,
         missing=lacks,
         services=wanted,
+        kvm_closed=memory.kvm_closed(),
         interpreter=survey.interpreter(params["python_modules"]),
         running_interpreter=sys.executable,
         virt_type=memory.remembered(kept, params["virt_type"], memory.fingerprint()),
