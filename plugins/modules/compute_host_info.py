@@ -32,7 +32,7 @@ options:
     type: dict
     default: {}
   services:
-    description: Services by system, each a list as M(virtfleet.compute.host_services#module) takes it.
+    description: Services by system, each a list as M(virtfleet.compute.host_services) takes it.
     type: dict
     default: {}
   directories:
@@ -128,14 +128,8 @@ virt_type:
   returned: success
   type: str
   sample: qemu
-apt_usable:
-  description: Whether the running Python can use apt, which M(ansible.builtin.apt) needs in check mode.
-  returned: success
-  type: bool
-  sample: true
 """
 
-import importlib.util
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
@@ -186,7 +180,6 @@ def main():
         interpreter=survey.interpreter(params["python_modules"]),
         running_interpreter=sys.executable,
         virt_type=memory.remembered(kept, params["virt_type"], memory.fingerprint()),
-        apt_usable=importlib.util.find_spec("apt") is not None,
     )
 
 
