@@ -24,7 +24,8 @@ kernel/fs/fat/fat.ko:
 BUILTIN = "kernel/fs/ext4/ext4.ko\nkernel/fs/isofs/isofs.ko\nkernel/drivers/net/virtio_net.ko\n"
 
 
-def make(release=DEBIAN, **files):
+def make(release=None, **files):
+    release = DEBIAN if release is None else release
     return recipe.recipe("guest", release, ("/etc/apt/sources.list",), files or {"root/etc/inittab": "x"})
 
 
