@@ -32,7 +32,7 @@ options:
     type: dict
     default: {}
   services:
-    description: Services by system, each a list as M(virtfleet.compute.host_services#module) takes it.
+    description: Services by system, each a list as M(virtfleet.compute.host_services) takes it.
     type: dict
     default: {}
   directories:
@@ -108,6 +108,11 @@ services:
   type: list
   elements: dict
   sample: []
+kvm_closed:
+  description: Whether C(/dev/kvm) is there but closed to its group, as where no udev has opened it.
+  returned: success
+  type: bool
+  sample: false
 interpreter:
   description: A Python that has all the modules, empty without one. The running one if it has them.
   returned: success
@@ -123,14 +128,8 @@ virt_type:
   returned: success
   type: str
   sample: qemu
-apt_usable:
-  description: Whether the running Python can use apt, which M(ansible.builtin.apt) needs in check mode.
-  returned: success
-  type: bool
-  sample: true
 """
 
-import importlib.util
 import sys
 
 from ansible.module_utils.basic import AnsibleModule
@@ -177,10 +176,10 @@ def main():
         changed=False,
         missing=lacks,
         services=wanted,
+        kvm_closed=memory.kvm_closed(),
         interpreter=survey.interpreter(params["python_modules"]),
         running_interpreter=sys.executable,
         virt_type=memory.remembered(kept, params["virt_type"], memory.fingerprint()),
-        apt_usable=importlib.util.find_spec("apt") is not None,
     )
 
 

@@ -84,7 +84,8 @@ def load_order(dependencies: str, builtin: str) -> list[str]:
     Errors:
         ItemError if the kernel lacks a needed driver.
     """
-    needs = {file: rest.split() for file, _, rest in (line.partition(":") for line in dependencies.splitlines())}
+    lines = [line.split(":", 1) for line in dependencies.splitlines() if ":" in line]
+    needs = {file: rest.split() for file, rest in lines}
     files = {driver_name(file): file for file in needs}
     built_in = {driver_name(file) for file in builtin.split()}
     missing = [name for name in NEEDED_DRIVERS if name not in files and name not in built_in]

@@ -15,6 +15,19 @@ EMULATORS = ("/usr/bin/qemu-system-x86_64", "/usr/libexec/qemu-kvm")
 KVM = "/dev/kvm"
 
 
+def kvm_closed(path: str = KVM) -> bool:
+    """Return whether the device is there and its group, kvm on all distributions, may not use it.
+
+    udev opens it to the group. Without udev it stays root's, and then libvirt, whose guests are not root, asks QEMU for
+    its capabilities anew at each look: 0.9 s and some 20 times for each start (libvirt 9.0, measured 16 s a guest).
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return mode & 0o060 != 0o060
+
+
 def emulator() -> str:
     """Return the path of QEMU on this host, or an empty string."""
     return next((path for path in EMULATORS if os.access(path, os.X_OK)), "")

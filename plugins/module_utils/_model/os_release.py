@@ -8,5 +8,5 @@ from __future__ import annotations
 
 def parse(text: str) -> dict[str, str]:
     """Return the assignments of /etc/os-release, without quotes."""
-    pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
-    return {key.strip(): value.strip().strip("\"'") for key, _, value in pairs}
+    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    return {key.strip(): value.strip().strip("\"'") for key, value in pairs}
