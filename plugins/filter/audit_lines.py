@@ -36,8 +36,6 @@ _value:
 from ..plugin_utils._audit import audit_lines
 
 
-
-
 class FilterModule:
     """The filter of this file."""
 

@@ -41,7 +41,6 @@ def folder_names(hosts):
     }
 
 
-
 class FilterModule:
     """The filter of this file."""
 

@@ -46,9 +46,7 @@ _value:
 def of_host(records, host, with_deleted=False):
     """Return the records on the host that have something left to do."""
     done = ("none",) if with_deleted else ("none", "delete")
-    return [
-        one for one in records if one.get("host") == host and not one.get("failed") and one.get("todo") not in done
-    ]
+    return [one for one in records if one.get("host") == host and not one.get("failed") and one.get("todo") not in done]
 
 
 class FilterModule:

@@ -40,7 +40,6 @@ _value:
 
 from .explain import explain
 
-
 WORDS = {
     "none": "nothing to do",
     "update": "changes: see boot.yml --check --diff",
@@ -64,7 +63,6 @@ def line(record):
     if record.get("failed"):
         return f"{record['name']}  would fail{where}: {record['msg']}"
     return f"{record['name']}  {WORDS[record['todo']]}{where}"
-
 
 
 class FilterModule:

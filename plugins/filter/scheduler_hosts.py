@@ -68,7 +68,11 @@ def instance(found):
     told = {key: found[key] for key in OF_INSTANCE if found.get(key) is not None}
     group = (record.get("server_group") or {}).get("name")
     properties = (record.get("image") or {}).get("properties")
-    return {**told, **({"server_group": group} if group else {}), **({"image_properties": properties} if properties else {})}
+    return {
+        **told,
+        **({"server_group": group} if group else {}),
+        **({"image_properties": properties} if properties else {}),
+    }
 
 
 class FilterModule:

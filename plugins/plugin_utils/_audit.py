@@ -63,7 +63,9 @@ def unclaimed(ours: list[dict[str, Any]], claims: Mapping[str, Mapping[str, Any]
         claim = claims.get(one["uuid"])
         if claim is None:
             evidence = f"domain {one['name']} is {one['state']}, and the registry has no claim for it"
-            yield finding("domain", one["name"], one["host"], evidence, "run boot.yml with it in the spec, or delete.yml")
+            yield finding(
+                "domain", one["name"], one["host"], evidence, "run boot.yml with it in the spec, or delete.yml"
+            )
         elif claim["host"] != one["host"]:
             evidence = f"domain {one['name']} is {one['state']} here, and its claim is on {claim['host']}"
             yield finding("claim", one["name"], one["host"], evidence, "run boot.yml with it in the spec")
@@ -99,9 +101,7 @@ def strays(
         yield from stray_ports(host, told, here, building)
 
 
-def stray_ports(
-    host: str, told: Mapping[str, Any], here: list[dict[str, Any]], building: set[str]
-) -> Iterator[Found]:
+def stray_ports(host: str, told: Mapping[str, Any], here: list[dict[str, Any]], building: set[str]) -> Iterator[Found]:
     """Yield the saved ports, taps and rules of one host that fit no instance."""
     known = {port["id"] for one in here for port in (one.get("record") or {}).get("ports") or []}
     for port in told["ports"]:

@@ -22,7 +22,6 @@ import os
 import pathlib
 import statistics
 import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -69,9 +68,9 @@ def floor_names(count: int) -> list[str]:
 
 
 def floor_create(connection, count: int) -> None:
-    import pycdlib  # the seed that every guest gets, made as fast as it can be
-
     from io import BytesIO
+
+    import pycdlib  # the seed that every guest gets, made as fast as it can be
 
     folder = WORK / "floor"
     folder.mkdir(exist_ok=True)
@@ -160,8 +159,7 @@ def virtfleet_inventory(count: int) -> pathlib.Path:
 
 def virtfleet(playbook: str, count: int) -> None:
     run(
-        ["ansible-playbook"]
-        + ["-i", str(virtfleet_inventory(count)), str(ROOT / "playbooks" / playbook)],
+        ["ansible-playbook"] + ["-i", str(virtfleet_inventory(count)), str(ROOT / "playbooks" / playbook)],
         cwd=ROOT,
         env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
     )
@@ -232,9 +230,7 @@ def medians(rows: list[dict]) -> list[dict]:
     """Return per way, size and verb the median seconds and its ratio to the floor's."""
     keys = sorted({(row["count"], row["verb"], row["way"]) for row in rows})
     value = {
-        key: statistics.median(
-            row["seconds"] for row in rows if (row["count"], row["verb"], row["way"]) == key
-        )
+        key: statistics.median(row["seconds"] for row in rows if (row["count"], row["verb"], row["way"]) == key)
         for key in keys
     }
     return [

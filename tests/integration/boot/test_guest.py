@@ -5,21 +5,22 @@
 
 from __future__ import annotations
 
-
 import pytest
 
 from ..conftest import STATE_DIR, virsh
 
 PREFIX, OCTET = "vft", 232
 
-SCRIPT = "#!/bin/sh\necho \"user data ran on $(hostname)\" > /root/proof\n"
+SCRIPT = '#!/bin/sh\necho "user data ran on $(hostname)" > /root/proof\n'
 
 
 @pytest.fixture(scope="module")
 def instances(cloud):
     """Two guests that wait for their console marker, one of each config drive kind, booted once for this module."""
     return [
-        cloud.instance("one", wait_for="console", user_data=SCRIPT, networks=[{"network": "private", "fixed_ip": "192.168.232.77"}]),
+        cloud.instance(
+            "one", wait_for="console", user_data=SCRIPT, networks=[{"network": "private", "fixed_ip": "192.168.232.77"}]
+        ),
         cloud.instance("two", wait_for="ssh", user_data=SCRIPT, config_drive="openstack"),
     ]
 

@@ -16,6 +16,7 @@ import time
 
 import pytest
 import yaml
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._guest import builder, probe, recipe
 from ansible_collections.virtfleet.compute.plugins.module_utils._host import memory
 from ansible_collections.virtfleet.compute.plugins.module_utils._model import os_release

@@ -8,10 +8,11 @@ from __future__ import annotations
 import time
 
 import pytest
-from ansible_collections.virtfleet.compute.plugins.module_utils._network.port import link_local
 from frames import BROADCAST, Station, arp, echo, ethernet, honest, hostile, in_ip4, mac
 from guest import Guest
 from node import instance
+
+from ansible_collections.virtfleet.compute.plugins.module_utils._network.port import link_local
 
 # How long a frame may take, and how long we wait to be sure that it does not come.
 COMES, STAYS_OUT = 2.0, 0.15

@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._network import hook, links, nft, saved
 
 

@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 from ansible_collections.virtfleet.compute.plugins.module_utils._network import links, nft, plug, ruleset, saved
 from ansible_collections.virtfleet.compute.plugins.module_utils._network.stray import stray

@@ -82,7 +82,7 @@ def run(directory, play, *arguments, callback="virtfleet.compute.fleet", **setti
     (directory / "play.yml").write_text(play)
     environment = {
         **os.environ,
-        "ANSIBLE_COLLECTIONS_PATH": f"{ROOT / 'collections'}:{ROOT.parents[2]}",
+        "ANSIBLE_COLLECTIONS_PATH": f"{ROOT / 'collections'}:{ROOT.parent.parent.parent}",
         "ANSIBLE_STDOUT_CALLBACK": callback,
         "ANSIBLE_LOCALHOST_WARNING": "0",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "0",

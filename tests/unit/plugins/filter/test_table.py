@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.filter.table import age, as_time, state, table, width
 
 NOW = "2026-01-02 10:00:00"

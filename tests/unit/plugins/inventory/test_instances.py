@@ -45,7 +45,7 @@ def inventory(directory, *hosts, more=""):
     path.write_text(FILE.format(connections=json.dumps(list(hosts))) + more)
     environment = {
         **os.environ,
-        "ANSIBLE_COLLECTIONS_PATH": f"{ROOT / 'collections'}:{ROOT.parents[2]}",
+        "ANSIBLE_COLLECTIONS_PATH": f"{ROOT / 'collections'}:{ROOT.parent.parent.parent}",
     }
     command = [sys.executable, "-m", "ansible.cli.inventory", "-i", str(path), "--list", "--yaml"]
     done = subprocess.run(

@@ -8,6 +8,7 @@ import threading
 import time
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils import _files
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 from ansible_collections.virtfleet.compute.plugins.module_utils._qemu_img import run
 

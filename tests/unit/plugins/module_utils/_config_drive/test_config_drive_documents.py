@@ -7,6 +7,7 @@ import base64
 import json
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._config_drive import documents, network, seed
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._config_drive import drive, iso
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 

@@ -9,6 +9,7 @@ import json
 import os
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._guest import builder, disk, tools, trees
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 

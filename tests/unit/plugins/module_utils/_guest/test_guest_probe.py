@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._guest import probe
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 
@@ -66,7 +67,7 @@ def test_a_broken_kernel_is_not_taken_for_a_broken_kvm(tmp_path):
 
 
 def test_without_the_device_nothing_is_booted(tmp_path):
-    emulator, dummy, kernel, initrd = stand_in(tmp_path, "exit 1", "exit 1")
+    emulator, _, kernel, initrd = stand_in(tmp_path, "exit 1", "exit 1")
     assert probe.find_virt_type(emulator, str(tmp_path / "none"), kernel, initrd, 20)[0] == "qemu"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._guest import recipe
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 

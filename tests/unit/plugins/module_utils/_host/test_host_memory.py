@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._host import memory
 
 NOW = {"kernel": "6.1", "emulator": "/usr/bin/qemu:1:2", "kvm_device": True}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._host import survey
 from ansible_collections.virtfleet.compute.plugins.module_utils._model import os_release
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError

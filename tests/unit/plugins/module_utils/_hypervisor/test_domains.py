@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._hypervisor import domains
 from ansible_collections.virtfleet.compute.plugins.module_utils._hypervisor.connection import connect
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.domain import plan_absent, plan_present

@@ -10,6 +10,7 @@ import struct
 import time
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._hypervisor import host, promises
 from ansible_collections.virtfleet.compute.plugins.module_utils._hypervisor.connection import connect
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.instance import Instance

@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._hypervisor import console, probes, ready
 from ansible_collections.virtfleet.compute.plugins.module_utils._hypervisor.connection import connect
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._hypervisor import records
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 

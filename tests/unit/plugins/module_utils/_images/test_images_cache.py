@@ -13,6 +13,7 @@ import threading
 import time
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._images import cache, image
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._images import checksum
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 

@@ -9,6 +9,7 @@ import io
 import struct
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._images import inspect as inspection
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.domain import (
     Domain,
     Shape,

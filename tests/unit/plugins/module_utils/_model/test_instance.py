@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.instance import Instance
 from ansible_collections.virtfleet.compute.tests.unit.plugins.module_utils.instance_records import NASTY, record

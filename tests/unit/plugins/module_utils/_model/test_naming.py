@@ -9,9 +9,10 @@ import re
 import uuid
 
 import pytest
-from ansible_collections.virtfleet.compute.plugins.module_utils._model import naming
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.virtfleet.compute.plugins.module_utils._model import naming
 
 NAMES = st.text(st.characters(exclude_characters="/", exclude_categories=("Cs", "Cc")), min_size=1, max_size=40)
 

@@ -10,6 +10,7 @@ import pathlib
 
 import jsonschema
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._model import schema
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._request.resolve import request
 

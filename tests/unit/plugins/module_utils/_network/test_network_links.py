@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._network.links import Link, commands, refusal
 
 TAP = Link("tap1", "tap", "virtfleet:1", "fe:54:00:00:00:01", 1500, master="br0", guard=True)

@@ -10,6 +10,7 @@ import random
 import uuid
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._network.port import Port, tap_name
 from ansible_collections.virtfleet.compute.plugins.module_utils._network.ruleset import text
 

@@ -11,10 +11,10 @@ import pathlib
 import subprocess
 import sys
 import threading
-import time
 import uuid
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils import _qemu_img
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 from ansible_collections.virtfleet.compute.plugins.module_utils._volumes import file, qcow2, raw, stage

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import pytest
+from lxml import etree
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.instance import Instance
 from ansible_collections.virtfleet.compute.plugins.module_utils._xml.domain import Guest, domain_xml
 from ansible_collections.virtfleet.compute.plugins.module_utils._xml.metadata import (
@@ -18,7 +20,6 @@ from ansible_collections.virtfleet.compute.plugins.module_utils._xml.metadata im
 )
 from ansible_collections.virtfleet.compute.plugins.module_utils._xml.tree import parse
 from ansible_collections.virtfleet.compute.tests.unit.plugins.module_utils.instance_records import NASTY, record
-from lxml import etree
 
 
 def instance(**changes):

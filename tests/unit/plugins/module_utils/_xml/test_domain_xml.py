@@ -9,13 +9,14 @@ import os
 import pathlib
 
 import pytest
+from lxml import etree
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.instance import Instance
 from ansible_collections.virtfleet.compute.plugins.module_utils._xml.domain import Guest, domain_xml
 from ansible_collections.virtfleet.compute.plugins.module_utils._xml.read import found_shape, wanted_shape
 from ansible_collections.virtfleet.compute.plugins.module_utils._xml.tree import parse
 from ansible_collections.virtfleet.compute.tests.unit.plugins.module_utils.instance_records import NASTY, port, record
-from lxml import etree
 
 GOLDEN = pathlib.Path(__file__).with_name("golden")
 SCHEMA = pathlib.Path("/usr/share/libvirt/schemas/domain.rng")

@@ -9,6 +9,7 @@ import os
 
 import pytest
 import sqlalchemy as sa
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.connection import writing
 
 SERVER = os.environ.get("VIRTFLEET_TEST_REGISTRY_URL", "")

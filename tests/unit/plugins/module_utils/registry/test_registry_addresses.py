@@ -8,11 +8,12 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.claim import PortClaim
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.addresses import Book, choose
-from hypothesis import assume, given
-from hypothesis import strategies as st
 
 
 def ask(name, *subnets, fixed_ip=None):

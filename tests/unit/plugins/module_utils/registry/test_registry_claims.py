@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import pytest
+from registry_fleet import LAN, host, instance, port
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry import report
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.claims import claim
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.ledger import Terms
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.settle import release, settle
-from registry_fleet import LAN, host, instance, port
 
 RUN = Terms(run="run-1", who="ops")
 OTHER = Terms(run="run-2")

@@ -12,13 +12,14 @@ import signal
 import time
 
 import pytest
+from registry_fleet import host, instance, port
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry import report
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.claims import claim
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.connection import reading, writing
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.ledger import Terms
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.schema import ADDRESSES, ALLOCATIONS, PORTS
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.settle import settle
-from registry_fleet import host, instance, port
 
 CONTEXT = multiprocessing.get_context("fork")
 UNLIMITED = {"default": {"instances": -1, "cores": -1, "memory_mb": -1}}

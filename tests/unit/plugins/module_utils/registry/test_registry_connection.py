@@ -12,13 +12,14 @@ import sqlite3
 import stat
 
 import pytest
+from registry_fleet import host, instance
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry import connection as opening
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry import schema
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.claims import claim
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.connection import reading, writing
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.ledger import Terms
-from registry_fleet import host, instance
 
 RUN = Terms(run="run-1")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._request.problems import report
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._request.resolve import request
 

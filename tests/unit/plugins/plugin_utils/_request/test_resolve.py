@@ -9,10 +9,11 @@ import ipaddress
 import json
 
 import pytest
-from ansible_collections.virtfleet.compute.plugins.plugin_utils._request import catalogue
-from ansible_collections.virtfleet.compute.plugins.plugin_utils._request.resolve import request
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ansible_collections.virtfleet.compute.plugins.plugin_utils._request import catalogue
+from ansible_collections.virtfleet.compute.plugins.plugin_utils._request.resolve import request
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ops\n"
 SPEC = {
