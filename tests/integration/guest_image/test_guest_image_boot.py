@@ -229,6 +229,12 @@ def test_openstack_is_applied_from_a_cdrom(machine, tmp_path, key):
     assert machine.ssh("cat /sys/class/net/eth0/mtu; hostname").split() == ["1450", "db-1"]
 
 
+def test_the_smallest_iso_is_seen(machine, tmp_path):
+    drive = iso(tmp_path, "cidata", {"meta-data": '{"instance-id": "tiny", "local-hostname": "tiny"}'})
+    ready = machine.boot(drive)
+    assert (ready["iid"], ready["host"], ready["ip"], ready["ds"]) == ("tiny", "tiny", "10.0.2.15", "nocloud")
+
+
 def test_without_a_drive_it_asks_dhcp(machine):
     ready = machine.boot()
     assert (ready["ds"], ready["ip"], ready["host"], ready["errors"]) == ("none", "10.0.2.15", "virtfleet", "0")
