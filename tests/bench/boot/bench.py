@@ -274,7 +274,7 @@ def plot(table: list[dict], path: pathlib.Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    import matplotlib.pyplot as pyplot
+    from matplotlib import pyplot
 
     figure, panels = pyplot.subplots(1, 3, figsize=(12, 4))
     for panel, verb in zip(panels, VERBS):
