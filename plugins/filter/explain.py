@@ -47,7 +47,9 @@ def explain(record):
     from ..plugin_utils._scheduler.text import lines
 
     if not hasattr(record, "keys") or not {"version", "hosts", "requests"} <= set(record):
-        raise AnsibleFilterError("explain needs a decision record, the answer of the lookup virtfleet.compute.placement")
+        raise AnsibleFilterError(
+            "explain needs a decision record, the answer of the lookup virtfleet.compute.placement"
+        )
     return lines(record)
 
 

@@ -38,9 +38,7 @@ def attempt(item: dict[str, Any], step: Callable[[dict[str, Any]], Outcome]) -> 
         return Outcome(name=item["name"], error=str(error), fault=error.fault)
 
 
-def each(
-    items: Iterable[dict[str, Any]], step: Callable[[dict[str, Any]], Outcome], threads: int = 1
-) -> list[Outcome]:
+def each(items: Iterable[dict[str, Any]], step: Callable[[dict[str, Any]], Outcome], threads: int = 1) -> list[Outcome]:
     """Take the step for every item, in order or on so many threads; an error of one does not stop the others."""
     if threads <= 1:
         return [attempt(item, step) for item in items]
@@ -69,7 +67,9 @@ def unique_names(items: list[dict[str, Any]]) -> str:
     seen: dict[str, int] = {}
     for position, item in enumerate(items, start=1):
         if item["name"] in seen:
-            return f"'{item['name']}' is given twice, at positions {seen[item['name']]} and {position}: names must differ"
+            return (
+                f"'{item['name']}' is given twice, at positions {seen[item['name']]} and {position}: names must differ"
+            )
         seen[item["name"]] = position
     return ""
 
@@ -98,4 +98,3 @@ def finish(module: Any, key: str, items: list[dict[str, Any]], outcomes: list[Ou
     if message:
         module.fail_json(msg=message, **result)
     module.exit_json(**result)
-

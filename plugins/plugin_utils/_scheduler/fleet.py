@@ -111,7 +111,9 @@ def _instances(record: Mapping[str, Any], pattern: str) -> Iterator[tuple[int, i
 def _matches(name: str | None, patterns: Any) -> bool:
     """Return whether a name is one of the patterns; no pattern (null) stands for no host."""
     several = patterns if isinstance(patterns, list) else [patterns]
-    return any(name is None if one is None else name is not None and fnmatch.fnmatchcase(name, str(one)) for one in several)
+    return any(
+        name is None if one is None else name is not None and fnmatch.fnmatchcase(name, str(one)) for one in several
+    )
 
 
 def _host(record: Mapping[str, Any], place: int, position: int, rule: Mapping[str, Any]) -> str | None:
@@ -161,7 +163,9 @@ def _together(record: Mapping[str, Any], pattern: Any) -> str | None:
         record["requests"][place]["instances"][position]["host"] for place, position in _instances(record, str(pattern))
     ]
     placed = [host for host in hosts if host]
-    return None if len(set(placed)) < len(placed) else f"{len(placed)} instances {pattern} are on {len(set(placed))} hosts"
+    return (
+        None if len(set(placed)) < len(placed) else f"{len(placed)} instances {pattern} are on {len(set(placed))} hosts"
+    )
 
 
 def _result(record: Mapping[str, Any], expected: Mapping[str, str]) -> str | None:

@@ -47,12 +47,12 @@ def affinity(state: State, request: Request, rows: Rows) -> Verdict:
     return mask, None, lambda row: ", ".join(state.fleet.names[host] for host in np.flatnonzero(counts).tolist())
 
 
-def soft_affinity(state: State, request: Request, rows: Rows) -> np.ndarray | float:
+def soft_affinity(state: State, request: Request, rows: Rows) -> np.ndarray:
     """Weigh a host by the members of the group on it."""
     return state.group_count(request.group)[rows]
 
 
-def soft_anti_affinity(state: State, request: Request, rows: Rows) -> np.ndarray | float:
+def soft_anti_affinity(state: State, request: Request, rows: Rows) -> np.ndarray:
     """Weigh a host down by the members of the group on it."""
     return -state.group_count(request.group)[rows]
 
@@ -108,7 +108,7 @@ def hard_spread(state: State, request: Request, rows: Rows) -> Verdict:
     return mask, says, None
 
 
-def soft_spread(state: State, request: Request, rows: Rows) -> np.ndarray | float:
+def soft_spread(state: State, request: Request, rows: Rows) -> np.ndarray:
     """Weigh a host down by the instances that its domain already has; a host without the label comes last."""
     _values, domain = _domains(state, request.spread.by)
     counts = _spread_counts(state, request)

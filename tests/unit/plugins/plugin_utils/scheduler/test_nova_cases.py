@@ -11,7 +11,6 @@ import os
 import pathlib
 
 import pytest
-
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.decide import decide
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.record import expand
 
