@@ -81,7 +81,7 @@ def describe_request(request: Request, candidates: Candidates, scores: Scores) -
         before = candidates.left[position]
     weighers = {
         scale.weigher.name: {
-            "raw": _column([None if number != number else number for number in scale.every.tolist()]),
+            "raw": _column(scale.known()),
             "multiplier": _column(scale.multiplier.tolist()),
         }
         for scale in scores.scales

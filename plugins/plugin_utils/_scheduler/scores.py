@@ -36,7 +36,7 @@ class Scale:
         raw = np.asarray(self.weigher.raw(self.state, self.request, rows), dtype=np.float64)
         return np.maximum(raw, 0.0) if self.weigher.from_zero else raw
 
-    def restrict(self, alive: np.ndarray) -> list[int]:
+    def restrict(self, alive: np.ndarray) -> np.ndarray:
         """Take the survivors' numbers and weigh them; return the rows that were asked for the first time."""
         self.column, self.factor = self.every[alive], self.multiplier[alive]
         unknown = np.isnan(self.column)
@@ -45,7 +45,15 @@ class Scale:
             self.every[new] = self.ask(slice(None) if new.size == self.every.size else new)
             self.column = self.every[alive]
         self.weigh()
-        return new.tolist()
+        return new
+
+    def known(self) -> list[float | None]:
+        """Return the numbers of all hosts, None for those that were not asked."""
+        unknown = np.isnan(self.every)
+        numbers = self.every.tolist()
+        for row in np.flatnonzero(unknown).tolist():
+            numbers[row] = None
+        return numbers
 
     def weigh(self) -> None:
         """Stretch and multiply all of the survivors' numbers; `share` is None where they are all alike."""
@@ -84,17 +92,14 @@ class Scores:
                 self.scales.append(Scale(state, request, weigher))
             else:
                 self.fixed[weigher.name] = fixed
-        self.alive = alive[:0]
         self._restrict(alive)
 
-    def _restrict(self, alive: np.ndarray) -> list[list[Any]]:
-        """Weigh these hosts and no others; return [weigher, row, number] of what was asked for the first time."""
+    def _restrict(self, alive: np.ndarray) -> list[np.ndarray]:
+        """Weigh these hosts and no others; return for each scale the rows that were asked for the first time."""
         self.alive = alive
-        news = [scale.restrict(alive) for scale in self.scales]
+        new = [scale.restrict(alive) for scale in self.scales]
         self._add_up()
-        return [
-            [number, row, float(self.scales[number].every[row])] for number, rows in enumerate(news) for row in rows
-        ]
+        return new
 
     def _add_up(self) -> None:
         """Add the shares of all weighers; a single host is not weighed, as in Nova."""
@@ -121,7 +126,8 @@ class Scores:
                     changed.append([number, row, fresh])
                     rebuilt |= same and scale.set(position, fresh)
         if not same:
-            changed.extend(self._restrict(alive))
+            for number, new in enumerate(self._restrict(alive)):
+                changed.extend([number, one, float(self.scales[number].every[one])] for one in new.tolist())
         elif rebuilt:
             self._add_up()
         elif alive.size > 1:
