@@ -1,7 +1,7 @@
 # Copyright (c) The virtfleet.compute authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When there is no host: which hosts came nearest and what would make the request fit. All that is proposed was tried."""
+"""When there is no host: which hosts came nearest, what would make the request fit. All that is proposed was tried."""
 
 from __future__ import annotations
 

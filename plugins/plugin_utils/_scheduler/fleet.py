@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fleet files: given hosts and a policy, when these requests come, expect this and never that.
 
-A file is one mapping with `given` (policy, hosts, and in `defaults` what every host and request has), `when` (requests),
-`expect` and `never` (rules). A rule has one condition and, where the condition is about instances, which ones.
+A file is one mapping with `given` (policy, hosts, and in `defaults` what every host and request has), `when`
+(requests), `expect` and `never` (rules). A rule has one condition and, where that is about instances, which ones.
 """
 
 from __future__ import annotations

@@ -56,7 +56,8 @@ def host_view(state: State, row: int) -> Mapping[str, Any]:
     """Return a host as a rule sees it: its record, with Nova's names and what earlier placements left, to read only."""
     record = state.fleet.records[row]
     changing = {name: attribute(state, row, [name]) for name in sorted(NAMES)}
-    return MappingProxyType({**record, **changing, "instances": list(state.instances(row))})
+    known = {name: value for name, value in {**record, **changing}.items() if value is not None}
+    return MappingProxyType({"labels": {}, "traits": [], **known, "instances": list(state.instances(row))})
 
 
 def _asking(name: str, rule: Rule) -> Callable[[State, Request, Rows], Verdict]:
