@@ -176,11 +176,12 @@ def met(size, count, seconds):
 def told(row):
     """Return a row as a line."""
     nova = row["nova_decisions_per_second"]
+    loop = row["seconds_plain_loop"] / row["seconds"]
+    goal = {True: "met", False: "MISSED", None: "none"}[row["goal_met"]]
     against = f", {row['decisions_per_second'] / nova:,.0f} x Nova's figure" if nova else ""
     return (
         f"{row['hosts']:>6} hosts {row['instances']:>4} instances: {row['seconds'] * 1000:8.1f} ms "
-        f"{row['decisions_per_second']:9,.0f}/s, {row['seconds_plain_loop'] / row['seconds']:5.1f} x plain loop{against}, "
-        f"goal {'met' if row['goal_met'] else 'none' if row['goal_met'] is None else 'MISSED'}"
+        f"{row['decisions_per_second']:9,.0f}/s, {loop:5.1f} x plain loop{against}, goal {goal}"
     )
 
 

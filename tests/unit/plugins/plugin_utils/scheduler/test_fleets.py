@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 import pathlib
+import re
 
 import pytest
+import yaml
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._files import fleet_files, load_mapping
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.filters import FILTERS
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.fleet import check_fleet
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.weighers import WEIGHERS
 
 FLEETS = pathlib.Path(__file__).parents[3] / "fleets"
+GUIDE = (FLEETS.parents[2] / "docs" / "scheduler.md").read_text()
 FILES = fleet_files(str(FLEETS))
 
 
@@ -27,6 +30,20 @@ def test_fleet_is_green(file):
 def test_there_is_a_fleet_for(name):
     texts = [file.read_text() for file in FILES]
     assert any(name in text.partition("given:")[2] or name in text for text in texts)
+
+
+def test_the_guide_names_every_filter_and_weigher_and_its_example_is_green():
+    assert not [one.name for one in (*FILTERS, *WEIGHERS) if one.name not in GUIDE]
+    example = yaml.safe_load("given:" + GUIDE.partition("```yaml\ngiven:")[2].partition("```")[0])
+    assert all(answer["green"] for answer in check_fleet(example))
+
+
+def test_every_difference_from_nova_in_the_guide_names_a_fleet_that_is_there():
+    section = GUIDE.partition("## Where it differs from Nova")[2].partition("\n## ")[0]
+    rows = [row.split("|")[3].strip() for row in section.splitlines() if row.startswith("| ") and "---" not in row][1:]
+    named = [name for row in rows for name in re.findall(r"^[a-z_]+(?=,|$)|(?<=, )[a-z_]+", row)]
+    assert len(named) >= 8
+    assert set(named) <= {file.stem for file in FILES}
 
 
 def test_a_red_rule_says_what_is_wrong():

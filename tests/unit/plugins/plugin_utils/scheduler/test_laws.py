@@ -235,6 +235,41 @@ def changed_by(proposal, request, records):
     return request, world
 
 
+@quick
+@given(hosts(), requests())
+def test_with_n_plus_one_any_host_may_fail_after_every_placement(records, asked):
+    for host in records:
+        host["vcpus"], host["cpu_allocation_ratio"] = 64, 1.0
+    record = decide(asked, records, {**POLICY, "n_plus_one": True})
+    ledger = Ledger(records)
+    for request, told in zip(asked, record["requests"], strict=True):
+        for instance in told["instances"]:
+            if instance["host"]:
+                ledger.place(instance["host"], request)
+                assert all(absorbs(ledger, failing) for failing in ledger.on)
+
+
+def absorbs(ledger, failing):
+    """Return whether every instance of a host finds room on the others, by trying all ways."""
+    if not ledger.records[failing]["up"]:
+        return True
+    others = [name for name, one in ledger.records.items() if name != failing and one["enabled"] and one["up"]]
+
+    def settle(left):
+        if not left:
+            return True
+        for name in others:
+            if ledger.fits(name, left[0]):
+                ledger.on[name].append(left[0])
+                done = settle(left[1:])
+                ledger.on[name].pop()
+                if done:
+                    return True
+        return False
+
+    return settle(sorted(ledger.on[failing], key=lambda one: -one["memory_mb"]))
+
+
 SCRIPT = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
