@@ -10,9 +10,8 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from . import requests as request_records
+from .arrays import np
 from .capacity import fits_empty
 from .moves import freeing_moves
 from .requests import Request

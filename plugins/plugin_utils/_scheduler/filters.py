@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from . import filters_aggregate as aggregate
 from . import filters_hints as hints
 from . import groups, nplus1, numa, pci
+from .arrays import np
 from .attributes import attribute, is_attribute
 from .names import check_names
 from .operators import matches, version_matches

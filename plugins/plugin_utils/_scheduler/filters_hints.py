@@ -11,8 +11,7 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-
+from .arrays import np
 from .attributes import attribute
 from .names import refuse, refuse_unknown
 from .policy import Policy

@@ -17,7 +17,7 @@ from ...module_utils._model.errors import ItemError
 from .decide import decide
 from .names import check_names, refuse
 from .record import expand
-from .text import lines, message
+from .text import lines
 
 _PARTS = ("given", "when", "expect", "never", "about")
 _GIVEN = ("policy", "hosts", "defaults")
@@ -146,10 +146,8 @@ def _weights(record: Mapping[str, Any], place: int, position: int, rule: Mapping
 
 
 def _why(record: Mapping[str, Any], place: int, position: int, rule: Mapping[str, Any]) -> str | None:
-    request = record["requests"][place]
-    instance = request["instances"][position]
-    said = "" if instance["host"] else message(record, request, request["instances"][instance.get("same_as", position)])
-    return None if rule["why"] in said else f"says: {said or 'nothing, it has a host'}"
+    said = record["requests"][place]["instances"][position]["message"] or "nothing, it has a host"
+    return None if rule["why"] in said else f"says: {said}"
 
 
 def _would_fit(record: Mapping[str, Any], place: int, position: int, rule: Mapping[str, Any]) -> str | None:

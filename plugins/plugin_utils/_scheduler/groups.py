@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
+from .arrays import np
+from .capacity import eligible
 from .policy import Policy
 from .requests import Request
 from .state import Rows, State
@@ -89,12 +89,12 @@ def _spread_counts(state: State, request: Request) -> np.ndarray:
 def hard_spread(state: State, request: Request, rows: Rows) -> Verdict:
     """A host passes whose domain would not get more than max_skew ahead of the domain that has the fewest.
 
-    The domains compared are those of the hosts that are enabled and up; a host without the label never passes.
+    The domains compared are those of hosts that could take an instance if they were empty; a host without the label
+    never passes.
     """
     values, domain = _domains(state, request.spread.by)
     counts = _spread_counts(state, request)
-    usable = state.fleet.flags("enabled") & state.fleet.flags("up")
-    there = np.unique(domain[usable & (domain > 0)])
+    there = np.unique(domain[eligible(state, request) & (domain > 0)])
     fewest = counts[there].min() if there.size else 0
     mine = domain[rows]
     mask = (mine > 0) & (counts[mine] + 1 - fewest <= request.spread.max_skew)

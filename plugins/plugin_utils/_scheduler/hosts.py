@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
+from .arrays import np
 from .names import check_names, refuse
 
 # Numbers of a host record, with what stands for a missing one (None: the record is refused).

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from .arrays import np
 from .hosts import Fleet
 from .names import check_names, refuse
 from .numa import host_cells
@@ -32,6 +31,10 @@ class Inventory:
     max_unit: np.ndarray
     step_size: np.ndarray
     used: np.ndarray
+
+    def gives(self, amount: int) -> np.ndarray:
+        """Return where one instance may take this amount, however much is free."""
+        return (self.min_unit <= amount) & (amount <= self.max_unit) & (amount % self.step_size == 0)
 
 
 def inventory_of(fleet: Fleet, resource_class: str) -> Inventory:

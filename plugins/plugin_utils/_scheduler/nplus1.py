@@ -13,8 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from .arrays import np
 from .names import refuse
 from .requests import Request
 from .state import Rows, State
@@ -23,7 +22,7 @@ from .steps import Verdict
 _CLASSES = {"VCPU": "vcpus", "MEMORY_MB": "memory_mb", "DISK_GB": "disk_gb"}
 _KEYS = list(_CLASSES.values())
 # What each host would take over from the failing one: its row -> vCPUs, memory, disk.
-Plan = dict[int, np.ndarray]
+Plan = dict[int, Any]
 
 
 def survives(state: State, request: Request, rows: Rows) -> Verdict:

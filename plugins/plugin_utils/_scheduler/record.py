@@ -15,8 +15,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from .arrays import np
 from .candidates import Candidates
 from .hosts import Fleet
 from .policy import Policy

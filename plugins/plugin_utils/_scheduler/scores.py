@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from .arrays import np
 from .requests import Request
 from .state import Rows, State
 from .weighers import Weigher, multipliers

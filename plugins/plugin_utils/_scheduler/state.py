@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from . import numa, pci
+from .arrays import np
 from .hosts import Fleet
 from .inventory import Inventory, inventory_of
 from .policy import Policy
@@ -71,6 +70,17 @@ class State:
         if resource_class not in self.used:
             self.used[resource_class] = self.inventory(resource_class).used.copy()
         return self.used[resource_class]
+
+    def fits(self, resource_class: str, amount: int, rows: Rows) -> np.ndarray:
+        """Return where all four rules of placement hold for an amount of one class."""
+        inventory, used = self.inventory(resource_class), self.used_of(resource_class)[rows]
+        return inventory.gives(amount)[rows] & (used + amount <= inventory.room[rows])
+
+    def offers_dedicated(self, request: Request, rows: Rows) -> np.ndarray:
+        """Return where the dedicated CPUs of the request come from PCPU, with the threads that it wants."""
+        threads = self.fleet.has_trait("HW_CPU_HYPERTHREADING")[rows]
+        fits = self.fits("PCPU", request.resources["PCPU"], rows)
+        return {"require": fits & threads, "isolate": fits & ~threads}.get(request.guest.thread_policy, fits)
 
     def instances(self, row: int) -> Iterator[Mapping[str, Any]]:
         """Yield the instances on a host, those placed in this run last; one known only by its uuid has only that."""
@@ -161,7 +171,7 @@ class State:
         """Return what the request takes of this host: PCPU where the host offers it, else Nova's fallback to VCPU."""
         if request.unpinned_resources is None:
             return request.resources
-        offered = self.inventory("PCPU").room[row] - self.used_of("PCPU")[row] >= request.resources.get("PCPU", 0)
+        offered = self.offers_dedicated(request, np.array([row]))[0]
         return request.resources if offered else request.unpinned_resources
 
     def _take_devices(self, row: int, request: Request) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-
+from .arrays import np
 from .filters_aggregate import least
 from .groups import has_policy, soft_affinity, soft_anti_affinity, soft_spread
 from .images import comparable
@@ -18,7 +18,8 @@ from .policy import Policy
 from .requests import Request
 from .state import Rows, State
 
-Raw = np.ndarray
+# One number for each of the rows asked for: an array of floats.
+Raw = Any
 
 
 @dataclass(frozen=True)

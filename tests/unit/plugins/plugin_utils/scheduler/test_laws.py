@@ -106,12 +106,10 @@ class Ledger:
 
     def allows(self, name, request, batch):
         """Return whether every hard rule lets one instance of the request come to the host."""
-        record = self.records[name]
-        if not record["enabled"] or not record["up"] or not self.fits(name, request):
+        if not self.fits(name, request):
             return False
-        for key, form in request.get("extra_specs", {}).items():
-            if (key.partition(":")[2] in record["traits"]) != (form == "required"):
-                return False
+        if not self.could(name, request):
+            return False
         group = request.get("server_group")
         members = {host: sum(one.get("server_group") == "g" for one in ones) for host, ones in self.on.items()}
         if group and group["policy"] == "anti-affinity" and members[name]:
@@ -119,6 +117,16 @@ class Ledger:
         if group and group["policy"] == "affinity" and any(members.values()) and not members[name]:
             return False
         return self.spreads(name, request, batch, members)
+
+    def could(self, name, request):
+        """Return whether the host could take an instance of the request if it were empty."""
+        record = self.records[name]
+        suits = all(
+            (key.partition(":")[2] in record["traits"]) == (form == "required")
+            for key, form in request.get("extra_specs", {}).items()
+        )
+        big = any(request[key] > record[key] for key in ("vcpus", "memory_mb", "disk_gb"))
+        return record["enabled"] and record["up"] and suits and not big
 
     def spreads(self, name, request, batch, members):
         """Return whether a hard spread lets the host's rack have one more."""
@@ -128,7 +136,7 @@ class Ledger:
         for host, record in self.records.items():
             mine = members[host] if request.get("server_group") else batch.count(host)
             racks[record["labels"]["rack"]] = racks.get(record["labels"]["rack"], 0) + mine
-        usable = {one["labels"]["rack"] for one in self.records.values() if one["enabled"] and one["up"]}
+        usable = {one["labels"]["rack"] for host, one in self.records.items() if self.could(host, request)}
         mine = self.records[name]["labels"]["rack"]
         return racks[mine] + 1 - min(racks[rack] for rack in usable) <= 1
 
