@@ -162,6 +162,9 @@ _raw:
             host:
               description: The host, null when there is none.
               type: str
+            message:
+              description: Why there is no host, and the way out. Null when there is one.
+              type: str
             alternates:
               description: The hosts to try next if the build fails there.
               type: list

@@ -77,6 +77,8 @@ def _describe(state: State, steps: Sequence[Step], row: int) -> dict[str, Any]:
 
 def _never(state: State, request: Request) -> dict[str, Any] | None:
     """Return the resource class of which no host has enough even when it is empty, and the most that one could give."""
+    if not state.fleet.names:
+        return None
     sides = [request.resources, request.unpinned_resources or {}]
     for resources in sides:
         fitting = [fits_empty(state, name, amount) for name, amount in resources.items()]
@@ -85,7 +87,7 @@ def _never(state: State, request: Request) -> dict[str, Any] | None:
     for name, amount in request.resources.items():
         inventory = state.inventory(name)
         most = np.minimum(inventory.room, inventory.max_unit)
-        if most.size and not fits_empty(state, name, amount).any():
+        if not fits_empty(state, name, amount).any():
             best = int(most.argmax())
             return {"class": name, "amount": amount, "most": float(most[best]), "host": state.fleet.names[best]}
     return {"class": None, "amount": None, "most": None, "host": None}

@@ -21,12 +21,12 @@ def has_policy(policy: str) -> Callable[[Policy, Request], bool]:
 
 
 def anti_affinity(state: State, request: Request, rows: Rows) -> Verdict:
-    """A host passes that has fewer members of the group than one host may have, or has this very instance."""
+    """A host passes that has fewer members of the group than one host may have, or has this very instance (a move)."""
     counts, limit = state.group_count(request.group), request.group.max_server_per_host
     mask = counts[rows] < limit
-    own = {state.host_of(uuid) for uuid in request.instance_uuids} - {None}
-    if own:
-        mask = mask | np.isin(np.arange(counts.size)[rows], list(own))
+    own = state.host_of(request.instance_uuids[0]) if len(request.instance_uuids) == 1 else None
+    if own is not None:
+        mask = mask | (np.arange(counts.size)[rows] == own)
     return mask, lambda row: _who_runs_there(state, request, row), limit
 
 

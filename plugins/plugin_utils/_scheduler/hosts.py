@@ -69,9 +69,15 @@ class Fleet:
         if trait == "COMPUTE_STATUS_DISABLED":
             return self.once(("trait", trait), lambda: ~self.flags("enabled"))
         return self.once(
-            ("trait", trait),
-            lambda: np.array([trait in (traits or ()) for traits in self.column("traits")], dtype=bool),
+            ("trait", trait), lambda: np.array([trait in traits for traits in self._trait_lists()], dtype=bool)
         )
+
+    def _trait_lists(self) -> list[Sequence[str]]:
+        """Return the traits of every host, those that are no list refused."""
+        for row, traits in enumerate(self.column("traits")):
+            if isinstance(traits, str):
+                refuse(f"host {self.names[row]}: traits is the text {traits!r}; give a list")
+        return [traits or () for traits in self.column("traits")]
 
     def flags(self, name: str) -> np.ndarray:
         """Return a yes-or-no field of every host; a missing one means yes."""
@@ -103,9 +109,9 @@ def load(records: Iterable[Mapping[str, Any]]) -> Fleet:
 
 def _name_of(record: Mapping[str, Any]) -> str:
     """Return the host's name or refuse the record."""
-    name = record.get("name")
+    name = record.get("name") if isinstance(record, Mapping) else None
     if not isinstance(name, str) or not name:
-        refuse(f"a host has no name: {dict(record)!r:.120}")
+        refuse(f"a host has no name: {record!s:.120}")
     return name
 
 

@@ -79,6 +79,8 @@ def requests(draw):
         if draw(st.booleans()):
             request["spread"] = {"by": "rack", "policy": draw(st.sampled_from(["hard", "soft"]))}
         if draw(st.booleans()):
+            request["instance_uuids"] = [f"u{number}-{place}" for place in range(request["num_instances"])]
+        if draw(st.booleans()):
             request["min_count"] = request["num_instances"]
         asked.append(request)
     return asked
@@ -194,7 +196,7 @@ def test_a_later_instance_is_weighed_as_if_everything_were_weighed_anew(records,
 @given(hosts(), requests())
 def test_a_batch_is_decided_like_as_many_single_requests(records, asked):
     """A batch updates what one placement changed; single requests look at all hosts anew each time."""
-    request = {key: value for key, value in asked[0].items() if key != "min_count"}
+    request = {key: value for key, value in asked[0].items() if key not in ("min_count", "instance_uuids")}
     if not request.get("server_group"):
         request.pop("spread", None)
     single = [
@@ -216,7 +218,10 @@ def test_what_would_fit_does_fit_when_it_is_tried(records, asked):
         return
     for proposal in told["advice"]["would_fit"]:
         changed, world = changed_by(proposal, request, records)
-        again = decide([{**changed, "num_instances": 1, "min_count": 0}], world, POLICY)["requests"][0]
+        one = {
+            key: value for key, value in changed.items() if key not in ("num_instances", "min_count", "instance_uuids")
+        }
+        again = decide([one], world, POLICY)["requests"][0]
         assert again["instances"][0]["host"] == proposal["host"] or proposal["change"].count(" moved from ")
         assert again["placed"] == 1
 
