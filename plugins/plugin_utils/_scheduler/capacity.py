@@ -60,11 +60,11 @@ def _traits(state: State, request: Request) -> Iterator[Step]:
     for trait in sorted(request.required_traits):
         has = state.fleet.has_trait(trait)
         yield Step(f"trait {trait}", lambda rows, has=has: (has[rows], None, None), f"lacks the trait {trait}")
-    for trait in sorted({*request.forbidden_traits, "COMPUTE_STATUS_DISABLED"}):
+    for trait in sorted(request.forbidden_traits):
         lacks = ~state.fleet.has_trait(trait)
-        says = "is disabled" if trait == "COMPUTE_STATUS_DISABLED" else f"has the forbidden trait {trait}"
-        name = "enabled" if trait == "COMPUTE_STATUS_DISABLED" else f"not trait {trait}"
-        yield Step(name, lambda rows, lacks=lacks: (lacks[rows], None, None), says)
+        yield Step(f"not trait {trait}", lambda rows, lacks=lacks: (lacks[rows], None, None), f"has the trait {trait}")
+    enabled = state.fleet.flags("enabled")
+    yield Step("enabled", lambda rows: (enabled[rows], state.fleet.trouble, None), "is {value}")
 
 
 def _aggregates(state: State, request: Request) -> Iterator[Step]:

@@ -85,6 +85,14 @@ class Fleet:
             ("flag", name), lambda: np.array([flag is not False for flag in self.column(name)], dtype=bool)
         )
 
+    def trouble(self, row: int) -> str:
+        """Return in a word or two why a host takes nothing: it is disabled, for a reason if one is told, or down."""
+        record = self.records[row]
+        if record.get("enabled") is not False:
+            return "down"
+        reason = record.get("disabled_reason")
+        return f"disabled ({reason})" if reason else "disabled"
+
     def per_aggregate_set(self, compute: Callable[[dict[str, set[str]]], Any], dtype: Any = object) -> np.ndarray:
         """Return, for every host, what the function says of its aggregate metadata; each distinct set is asked once."""
         answers = np.empty(len(self.aggregate_sets), dtype=dtype)

@@ -78,8 +78,12 @@ def _defaults(fleet: Fleet, resource_class: str) -> dict[str, np.ndarray]:
 
 
 def _count_dedicated(fleet: Fleet, columns: dict[str, np.ndarray]) -> None:
-    """Count the CPUs for dedicated use of the hosts that tell their NUMA cells."""
+    """Count the CPUs for dedicated use of the hosts that tell their NUMA cells.
+
+    A cell with one set for shared and dedicated use gives dedicated CPUs out of VCPU, as Nova's fallback has it.
+    """
     for row, topology in enumerate(fleet.column("numa_topology")):
         for cell in host_cells(fleet.records[row]) if topology else ():
-            columns["total"][row] += len(cell.pcpuset)
-            columns["used"][row] += len(cell.pinned)
+            if cell.pcpuset != cell.cpuset:
+                columns["total"][row] += len(cell.pcpuset)
+                columns["used"][row] += len(cell.pinned)

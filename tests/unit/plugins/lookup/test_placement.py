@@ -12,11 +12,13 @@ import pytest
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import filter_loader, init_plugin_loader, lookup_loader
+from ansible_collections.virtfleet.compute.plugins.plugin_utils._files import fleet_files
 
 HOST = {"vcpus": 8, "vcpus_used": 0, "memory_mb": 16384, "memory_mb_used": 0, "disk_gb": 100, "disk_gb_used": 0}
 HOSTS = [{**HOST, "name": "a"}, {**HOST, "name": "b", "labels": {"tier": "gold"}}]
 REQUEST = {"name": "vm", "vcpus": 1, "memory_mb": 1024, "disk_gb": 1}
-COLLECTIONS = pathlib.Path(__file__).parents[4] / "collections"
+# The directory that has ansible_collections, wherever the tests run.
+COLLECTIONS = pathlib.Path(fleet_files.__code__.co_filename).parents[5]
 
 
 @pytest.fixture(scope="module", autouse=True)

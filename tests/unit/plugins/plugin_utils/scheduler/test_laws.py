@@ -17,7 +17,8 @@ from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.recor
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-COLLECTIONS = pathlib.Path(__file__).parents[5] / "collections"
+# The directory that has ansible_collections, wherever the tests run.
+COLLECTIONS = pathlib.Path(decide.__code__.co_filename).parents[6]
 TRAITS = ["CUSTOM_GOLD", "HW_CPU_X86_AVX2"]
 FLAVORS = {
     name: {"vcpus": vcpus, "memory_mb": memory, "disk_gb": disk}
