@@ -121,7 +121,7 @@ def near_miss(one: Mapping[str, Any]) -> str:
     """Return what a host misses; a single miss that is no amount reads as the exception that it is."""
     whys = list(dict.fromkeys(miss["why"] for miss in one["misses"]))
     amounts = [isinstance(miss["value"], (int, float)) for miss in one["misses"]]
-    return f"everything fits, but {whys[0]}" if amounts == [False] else "; ".join(whys)
+    return f"everything fits, but {whys[0]}" if len(whys) == 1 and not any(amounts) else "; ".join(whys)
 
 
 def never(told: Mapping[str, Any]) -> str:

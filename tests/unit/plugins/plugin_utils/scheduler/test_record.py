@@ -59,7 +59,7 @@ def test_it_prints_as_people_need_it(record):
         "  3 hosts -> 2 enabled -> 1 memory -> 0 anti-affinity",
         "  nearest    kvm07  needs 8192 MiB of promises, has 7420 (short 772)",
         "             kvm12  everything fits, but web-1 runs there (group web)",
-        "             kvm01  is disabled",
+        "             kvm01  everything fits, but is disabled",
         "  would fit  group web as soft-anti-affinity  -> kvm12",
         "             flavor m1.medium (4096 MiB)      -> kvm07",
     ]
