@@ -24,6 +24,7 @@ ALLOWED = {
     "module_utils/_config_drive": {"_model", "pycdlib"},
     "module_utils/_network": {"_model"},
     "module_utils/_guest": {"_model"},
+    "module_utils/_host": {"_model"},
     "plugin_utils/_scheduler": {"numpy", "netaddr", "jinja2", "_model"},
     "plugin_utils/_request": {"jsonschema", "netaddr", "_model"},
 }

@@ -1,7 +1,10 @@
 # Copyright (c) The virtfleet.compute authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Our decisions against Nova's own (tests/unit/nova_cases/README.md); VIRTFLEET_NOVA_CASES names other cases."""
+"""Our decisions against Nova's own: see tests/unit/nova_cases/README.md.
+
+VIRTFLEET_NOVA_CASES names another directory of cases.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import os
 import pathlib
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.decide import decide
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.record import expand
 

@@ -1,0 +1,71 @@
+# virtfleet.compute: every target is one line of help below. `make` alone prints it.
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+ROOT := $(CURDIR)
+PYTHON ?= python3
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+RUN := PATH="$(ROOT)/$(BIN):$$PATH" ANSIBLE_CONFIG=$(ROOT)/ansible.cfg
+PLAY := $(RUN) ansible-playbook
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help boot plan list audit delete hosts test unit lint sanity integration clean bench-boot bench-scheduler
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+boot: $(BIN)/.run hosts ## Make this machine a compute host and boot the instances of inventories/local
+	@$(PLAY) playbooks/boot.yml $(ARGS)
+
+plan: $(BIN)/.run ## Say what boot would do and why, and change nothing
+	@$(PLAY) playbooks/plan.yml $(ARGS)
+
+list: $(BIN)/.run ## Print the instances that exist
+	@$(PLAY) playbooks/list.yml $(ARGS)
+
+audit: $(BIN)/.run ## Compare instances, registry and hosts: nothing may be stray
+	@$(PLAY) playbooks/audit.yml $(ARGS)
+
+delete: $(BIN)/.run ## Delete the instances of inventories/local
+	@$(PLAY) playbooks/delete.yml -e names=all $(ARGS)
+
+hosts: $(BIN)/.run ## Make this machine a compute host
+	@$(PLAY) playbooks/hosts.yml $(ARGS)
+
+test: lint unit sanity integration ## Run everything that needs no other machine
+
+unit: $(BIN)/.test ## Run the unit tests
+	@$(RUN) pytest
+
+lint: $(BIN)/.test ## Run ruff, yamllint, ansible-lint and the checks of docs and changelog
+	@$(RUN) ruff check plugins tests
+	@$(RUN) ruff format --check plugins tests
+	@$(RUN) yamllint -s .
+	@$(RUN) ansible-lint
+	@$(RUN) antsibull-docs lint-collection-docs --plugin-docs .
+	@$(RUN) antsibull-changelog lint
+
+sanity: $(BIN)/.test ## Run ansible-test sanity without an ignore file
+	@$(RUN) tests/tools/prepare-ansible-test
+	@$(RUN) tests/ansible-test sanity --python $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+
+integration: $(BIN)/.test hosts ## Boot real guests on this machine and look inside
+	@$(RUN) pytest tests/integration
+
+bench-boot: $(BIN)/.test hosts ## Time 1 to 100 guests against the floor and against community.libvirt
+	@$(RUN) python tests/bench/boot/bench.py $(ARGS)
+
+bench-scheduler: $(BIN)/.test ## Time the scheduler on fleets of 200 to 10,000 hosts
+	@$(RUN) python tests/bench/scheduler/bench.py $(ARGS)
+
+clean: ## Remove the virtual environment and caches of this clone
+	rm -rf $(VENV) .cache .ansible build .pytest_cache .ruff_cache .hypothesis tests/output
+
+$(BIN)/.run: requirements/run.lock
+	@tests/tools/prepare-venv $(VENV) $(PYTHON) run
+	@touch $@
+
+$(BIN)/.test: requirements/test.lock $(BIN)/.run
+	@tests/tools/prepare-venv $(VENV) $(PYTHON) test
+	@touch $@

@@ -1,0 +1,50 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stage request. It runs in the controller's process: no secret is written into a module, and no module is started."""
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+from ..plugin_utils._request.problems import report
+from ..plugin_utils._request.requests import flat, known
+from ..plugin_utils._request.resolve import request
+from ..plugin_utils._request.validate import jsonschema
+
+OPTIONS = (
+    "flavors",
+    "images",
+    "networks",
+    "security_groups",
+    "server_groups",
+    "keypairs",
+    "projects",
+    "instances",
+)
+
+
+class ActionModule(ActionBase):
+    """Turns what a user wrote into instance records, or into a list of all that is wrong with it."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _VALID_ARGS = frozenset((*OPTIONS, "existing"))
+
+    def run(self, tmp=None, task_vars=None):
+        """Return the records, or fail with all that is wrong."""
+        result = super().run(tmp, task_vars)
+        if jsonschema is None:
+            raise AnsibleActionFail("The controller's Python has no jsonschema: run pip install jsonschema there")
+        existing = [flat(one) for one in self._task.args.get("existing") or []]
+        variables = {f"virtfleet_{name}": self._task.args.get(name) for name in OPTIONS}
+        records, problems = request(variables, existing)
+        if problems:
+            return {**result, "failed": True, "changed": False, "msg": report(problems), "instances": []}
+        warnings = ["Security groups are kept in the records, but this version does not enforce them."]
+        told = (
+            {"warnings": warnings} if any(port["security_groups"] for one in records for port in one["ports"]) else {}
+        )
+        return {**result, **told, "changed": False, "instances": known(records, existing)}

@@ -1,0 +1,50 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hosts with something to do."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: busy_hosts
+short_description: The hosts that have an instance with something to do
+options:
+  _input:
+    description: Instance records of the whole run, after stage claim.
+    type: list
+    elements: dict
+    required: true
+  pattern:
+    description: V(true) for a pattern that a play takes as its hosts, which matches none if there are none.
+    type: bool
+    default: false
+author:
+  - The virtfleet.compute authors
+"""
+
+EXAMPLES = r"""
+- name: Work on the hosts that have something to do
+  hosts: "{{ hostvars.localhost.virtfleet_records | virtfleet.compute.busy_hosts(pattern=true) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The names of the hosts, or the pattern.
+  type: raw
+"""
+
+NOBODY = "!all"
+
+
+def busy_hosts(records, pattern=False):
+    """Return the names of the hosts with something to do."""
+    busy = sorted({one["host"] for one in records if one.get("todo") != "none" and one.get("host")})
+    return (",".join(busy) or NOBODY) if pattern else busy
+
+
+class FilterModule:
+    """The filter of this file."""
+
+    def filters(self):
+        """Return the filter by its name."""
+        return {"busy_hosts": busy_hosts}

@@ -1,0 +1,78 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is left to do for each instance."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: to_do
+short_description: Instance records with what is left to do for each
+description:
+  - Compares each record with what the hosts told about the instance, and adds C(existing), whether it was there before
+    this run, and C(todo), one of C(create), C(update), C(start), C(stop), C(delete) and C(none).
+  - An instance that exists is never undone when something fails, so C(existing) is what guards its disks.
+positional: existing
+options:
+  _input:
+    description: Instance records of the whole run.
+    type: list
+    elements: dict
+    required: true
+  existing:
+    description: What M(virtfleet.compute.host_info) told about the instances of all hosts.
+    type: list
+    elements: dict
+    required: true
+author:
+  - The virtfleet.compute authors
+"""
+
+EXAMPLES = r"""
+- name: See what is left to do
+  ansible.builtin.set_fact:
+    instances: "{{ instances | virtfleet.compute.to_do(existing) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The records, same length and order.
+  type: list
+  elements: dict
+"""
+
+POWER_OF_STATE = {"active": "running", "stopped": "shutdown"}
+
+
+def to_do(records, existing):
+    """Return the records with what is left to do for each."""
+    there = {one["uuid"]: one for one in existing}
+    return [with_task(one, there.get(one["uuid"])) for one in records]
+
+
+def with_task(record, found):
+    """Return one record with its task."""
+    ours = bool(found) and bool(found.get("ours"))
+    todo = "none" if record.get("failed") else task(record, found if ours else None)
+    return {"failed": False, **record, "existing": ours, "todo": todo}
+
+
+def task(record, found):
+    """Return the one word for what is left to do."""
+    if record["state"] == "absent":
+        return "delete" if found else "none"
+    if not found:
+        return "create"
+    if found.get("spec_digest") != record["spec_digest"]:
+        return "update"
+    if found.get("state") == POWER_OF_STATE[record["state"]]:
+        return "none"
+    return "start" if record["state"] == "active" else "stop"
+
+
+class FilterModule:
+    """The filter of this file."""
+
+    def filters(self):
+        """Return the filter by its name."""
+        return {"to_do": to_do}

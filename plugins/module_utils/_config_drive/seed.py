@@ -1,0 +1,83 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a guest is to be told, read once from the instance record and its secrets."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._model.errors import ItemError
+
+USER_DATA_LIMIT = 65535  # characters in base64: Nova's limit
+
+
+@dataclass(frozen=True)
+class Seed:
+    """All that the documents are made from; `ports` are the dicts of the instance record.
+
+    `admin_pass` is a crypt(3) hash, `files` are paths in the guest and what they hold. Neither these nor
+    `user_data` may get into a result or a log, so they are not in the repr.
+    """
+
+    uuid: str
+    name: str
+    hostname: str
+    project: str
+    availability_zone: str
+    metadata: dict[str, str]
+    keys: tuple[tuple[str, str], ...]
+    ports: tuple[dict[str, Any], ...]
+    user_data: bytes = field(default=b"", repr=False)
+    admin_pass: str = field(default="", repr=False)
+    files: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
+
+
+def read(instance: dict[str, Any], secrets: dict[str, Any]) -> Seed:
+    """Return the seed of the instance; ItemError names what is wrong, never the secret itself."""
+    files = secrets.get("files") or {}
+    return Seed(
+        uuid=instance["uuid"],
+        name=instance["name"],
+        hostname=instance.get("hostname") or instance["name"],
+        project=instance.get("project") or "default",
+        availability_zone=instance.get("availability_zone") or "",
+        metadata=dict(instance.get("metadata") or {}),
+        keys=tuple((key["name"], key["public_key"].strip()) for key in instance.get("keys") or []),
+        ports=tuple(instance.get("ports") or []),
+        user_data=_user_data(secrets.get("user_data") or ""),
+        admin_pass=_admin_pass(secrets.get("admin_pass") or ""),
+        files=tuple((_absolute(path), _decoded(f"file {path}", files[path])) for path in sorted(files)),
+    )
+
+
+def _user_data(encoded: str) -> bytes:
+    if len(encoded) > USER_DATA_LIMIT:
+        raise ItemError(
+            f"user_data is {len(encoded)} characters in base64, but {USER_DATA_LIMIT} is the limit: "
+            f"let the guest fetch the rest, or compress it with gzip",
+            fault="request",
+        )
+    return _decoded("user_data", encoded)
+
+
+def _decoded(what: str, encoded: str) -> bytes:
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        raise ItemError(f"{what} is not base64", fault="request")
+
+
+def _admin_pass(hashed: str) -> str:
+    if hashed and not hashed.startswith("$"):
+        raise ItemError("admin_pass is not a hash: give it as $6$..., never in clear", fault="request")
+    return hashed
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/") or ".." in path.split("/"):
+        raise ItemError(f"file {path!r} must be an absolute path in the guest", fault="request")
+    return path

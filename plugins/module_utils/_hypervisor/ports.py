@@ -1,0 +1,41 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Proof that the ports of a guest are plugged, from the kernel and not from memory. Private to this collection."""
+
+from __future__ import annotations
+
+import os
+
+from .._model.instance import Instance
+
+
+def bridge_of(tap: str, sysfs: str) -> str:
+    """Return the bridge that a tap is a port of; the kernel shows it when the tap is really in."""
+    try:
+        return os.path.basename(os.readlink(os.path.join(sysfs, tap, "brport", "bridge")))
+    except OSError:
+        return ""
+
+
+def loaded_rules(run_dir: str) -> str:
+    """Return the digest of the rules that stage port loaded last, as it noted it; empty after a reboot."""
+    try:
+        with open(os.path.join(run_dir, "ports.rules"), encoding="ascii") as file:
+            return file.read().partition(" ")[0].strip()
+    except OSError:
+        return ""
+
+
+def unplugged(instance: Instance, sysfs: str, run_dir: str, rules_digest: str = "") -> str:
+    """Return why a guest must not run yet: which port is not on its bridge, or that other rules are loaded."""
+    for port in instance.ports:
+        bridge = bridge_of(port.tap, sysfs)
+        if not os.path.exists(os.path.join(sysfs, port.tap)):
+            return f"tap {port.tap} of network {port.network} is missing: stage port makes it"
+        if bridge != port.bridge:
+            where = f"is on bridge '{bridge}', not {port.bridge}" if bridge else f"is not on its bridge {port.bridge}"
+            return f"tap {port.tap} of network {port.network} {where}: run stage port again"
+    if instance.ports and rules_digest and loaded_rules(run_dir) != rules_digest:
+        return f"other rules than {rules_digest[:12]} are loaded for the ports of this host: run stage port again"
+    return ""

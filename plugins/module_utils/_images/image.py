@@ -1,0 +1,102 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an image is wanted to be, and what a cached one is."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from .._files import spoken
+from .._model.errors import ItemError
+from .checksum import is_digest
+
+FORMATS = ("qcow2", "raw")
+SCHEMES = ("http", "https", "file")
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image of the catalogue.
+
+    `checksum` is "sha256:HEX", "sha512:HEX", the URL of a file with such sums, or empty; `format` is qcow2 or raw.
+    """
+
+    name: str
+    url: str
+    checksum: str
+    format: str
+
+    @property
+    def file_name(self) -> str:
+        """The name under which a sums file lists the image."""
+        return posixpath.basename(unquote(urlsplit(self.url).path))
+
+    @property
+    def id(self) -> str:
+        """The name in the cache: one for all addresses of the same content, where a digest says that it is the same."""
+        content = self.checksum if is_digest(self.checksum) else f"{self.checksum} {self.url}"
+        return hashlib.sha256(f"{content} {self.format}".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Base:
+    """A cached image: whole, verified, inspected and read-only. Sizes are bytes, `checksum` is a digest."""
+
+    url: str
+    checksum: str
+    format: str
+    virtual_size: int
+    size: int
+    mtime_ns: int
+    fetched_at: str
+
+
+def from_record(record: dict[str, Any]) -> Image:
+    """Return the image of the record; ItemError names the field that is wrong."""
+    checksum = (record.get("checksum") or "").strip()
+    image = Image(
+        name=record.get("name") or record.get("url") or "without a name",
+        url=record.get("url") or "",
+        checksum=checksum.lower() if is_digest(checksum) else checksum,
+        format=record.get("disk_format") or "",
+    )
+    if image.format not in FORMATS:
+        raise _refusal(image, f"disk_format is {image.format!r}, but must be one of {', '.join(FORMATS)}")
+    check_url(image, image.url, "url")
+    if not is_digest(image.checksum) and image.checksum:
+        check_url(image, image.checksum, "checksum")
+    return image
+
+
+def check_url(image: Image, url: str, field: str) -> None:
+    """The URL is one that a host can fetch, and holds no password that a message or record would show."""
+    parts = urlsplit(url)
+    if parts.scheme not in SCHEMES or not posixpath.basename(parts.path):
+        accepted = "an http, https or file URL of a file"
+        if field == "checksum":
+            accepted = "sha256:<64 hex digits>, sha512:<128 hex digits> or " + accepted
+        raise _refusal(image, f"{field} is {url!r}, but must be {accepted}")
+    if "@" in parts.netloc:
+        raise _refusal(image, f"{field} holds a user name or password, which logs would show: use a server without")
+    if parts.scheme == "file" and parts.netloc not in ("", "localhost"):
+        raise _refusal(image, f"{field} is {url!r}, but a file URL has three slashes: file:///directory/file")
+
+
+def check_fit(image: Image, base: Base, flavor: dict[str, Any]) -> None:
+    """The disk of the flavor is as large as the image wants to be (CVE-2013-2096); 0 GiB takes the image's size."""
+    disk_gb = flavor.get("disk_gb") or 0
+    if disk_gb and base.virtual_size > disk_gb * 2**30:
+        raise _refusal(
+            image,
+            f"it needs a disk of {spoken(base.virtual_size)}, but flavor {flavor.get('name')} has disk_gb {disk_gb}: "
+            f"take a flavor with at least {-(-base.virtual_size // 2**30)}",
+        )
+
+
+def _refusal(image: Image, reason: str) -> ItemError:
+    return ItemError(f"image {image.name}: {reason}", fault="request")

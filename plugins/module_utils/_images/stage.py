@@ -1,0 +1,84 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stage image does for a list: each distinct image is obtained once, whoever of the items wants it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Union
+
+from .._bulk import Outcome
+from .._model.errors import ItemError
+from . import cache
+from .image import Base, Image, check_fit, from_record
+
+DOWNLOADS = 4  # at once; more only share the same line
+
+# What became of an image: it is cached, or how far it is in words, or why it cannot be.
+Answer = Union[Base, str, ItemError]
+
+
+def wanted(record: dict[str, Any] | None) -> Image | ItemError | None:
+    """Return the image of a record, or what is wrong with it; None for an instance that has no image."""
+    try:
+        return from_record(record) if record else None
+    except ItemError as error:
+        return error
+
+
+def cached(images: str, asked: Iterable[Any]) -> dict[str, Base]:
+    """Return which of the images are in the cache, by id."""
+    found = {image.id: cache.find(images, image) for image in _distinct(asked)}
+    return {key: base for key, base in found.items() if base}
+
+
+def obtain(images: str, run_dir: str, asked: Iterable[Any], seconds: float) -> dict[str, Answer]:
+    """Return what became of each distinct image, by id, after so many seconds at most (0: as long as it takes)."""
+    deadline = time.monotonic() + seconds if seconds else None
+
+    def take(image: Image) -> tuple[str, Answer]:
+        try:
+            return image.id, cache.ensure(images, run_dir, image, deadline)
+        except ItemError as error:
+            return image.id, error
+
+    with ThreadPoolExecutor(max_workers=DOWNLOADS) as pool:
+        return dict(pool.map(take, _distinct(asked)))
+
+
+def outcome(item: dict[str, Any], image: Any, before: Base | None, answer: Answer | None, images: str) -> Outcome:
+    """Return what stage image means for one item; an answer of None is the plan: it would be fetched."""
+    name = item["name"]
+    if image is None:
+        return Outcome(name)
+    for error in (image, answer):
+        if isinstance(error, ItemError):
+            return Outcome(name, error=str(error), fault=error.fault)
+    facts = {"path": cache.path(images, image), "format": image.format}
+    changed = {} if before else {"image": image.name, "path": facts["path"]}
+    if isinstance(answer, str):
+        return Outcome(name, changed=True, after={"image": image.name, "fetched": answer})
+    if answer is not None:
+        try:
+            check_fit(image, answer, item.get("flavor") or {})
+        except ItemError as error:
+            return Outcome(name, changed=not before, error=str(error), fault=error.fault, after=changed)
+        facts["virtual_size"] = answer.virtual_size
+    return Outcome(name, changed=not before, after=changed, facts=_placed(item, facts))
+
+
+def pending(answers: dict[str, Answer]) -> list[str]:
+    """Return how far each unfinished image is."""
+    return sorted(answer for answer in answers.values() if isinstance(answer, str))
+
+
+def _distinct(asked: Iterable[Any]) -> list[Image]:
+    return list({image.id: image for image in asked if isinstance(image, Image)}.values())
+
+
+def _placed(item: dict[str, Any], facts: dict[str, Any]) -> dict[str, Any]:
+    """Facts about the image of an instance go into its image; those about an image into itself."""
+    return {"image": {**item["image"], **facts}} if "image" in item else facts

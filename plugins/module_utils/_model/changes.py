@@ -1,0 +1,138 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an existing instance can take, difference by difference. Private to this collection.
+
+Each is taken `live` (only our record changes), at the `next boot` (the definition changes, the running guest does not)
+or is `refused` (it would destroy data, or cannot be done to an instance that exists).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from .instance import Instance
+
+AGAIN = "delete the instance and boot it again"
+ORDER = {"refused": 0, "next boot": 1, "live": 2}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference between an instance that exists and the one that is wanted."""
+
+    field: str
+    before: Any
+    after: Any
+    takes: str
+    why: str = ""
+
+    def sentence(self, name: str = "") -> str:
+        """Return the change in words."""
+        owner = f" of {name}" if name else ""
+        if self.takes == "refused":
+            return f"{self.field}{owner} cannot change from {self.before!r} to {self.after!r}"
+        return f"{self.field}{owner}: {self.before!r} -> {self.after!r} ({self.takes})"
+
+
+def _pick(*path: str) -> Callable[[Instance], Any]:
+    """Return a function that reads a field."""
+
+    def read(instance: Instance) -> Any:
+        value: Any = instance
+        for name in path:
+            value = getattr(value, name)
+        return value
+
+    return read
+
+
+def _cards(instance: Instance) -> list[dict[str, Any]]:
+    """Return what a guest's cards are made from."""
+    return [{"id": one.id, "mac": one.mac, "tap": one.tap, "mtu": one.mtu} for one in instance.ports]
+
+
+def _addresses(instance: Instance) -> dict[str, list[str]]:
+    """Return the addresses of each port that the config drive tells the guest."""
+    return {one.id: [address.address for address in one.addresses] for one in instance.ports}
+
+
+# field, how to read it, what takes it, why. What is not listed (host, created_at, image url ...) makes no difference.
+FIELDS = (
+    ("image.name", _pick("image", "name"), "refused", f"the root disk was made from it; {AGAIN}"),
+    ("availability_zone", _pick("availability_zone"), "refused", f"the instance has its place already; {AGAIN}"),
+    ("server_group", _pick("server_group"), "refused", f"a group is joined at the first boot; {AGAIN}"),
+    ("image.properties", _pick("image", "properties"), "next boot", ""),
+    ("flavor.vcpus", _pick("flavor", "vcpus"), "next boot", ""),
+    ("flavor.memory_mb", _pick("flavor", "memory_mb"), "next boot", ""),
+    ("flavor.extra_specs", _pick("flavor", "extra_specs"), "next boot", ""),
+    ("hostname", _pick("hostname"), "next boot", ""),
+    ("config_drive", _pick("config_drive"), "next boot", ""),
+    ("user_data", _pick("user_data_digest"), "next boot", ""),
+    ("keys", _pick("keys"), "next boot", ""),
+    ("ports", _cards, "next boot", ""),
+    ("addresses", _addresses, "next boot", ""),
+    ("flavor.name", _pick("flavor", "name"), "live", ""),
+    ("state", _pick("state"), "live", ""),
+    ("wait_for", _pick("wait_for"), "live", ""),
+    ("metadata", _pick("metadata"), "live", ""),
+    ("tags", _pick("tags"), "live", ""),
+)
+# These may differ although the digest of the specification does not.
+BESIDE_THE_SPEC = {"state", "wait_for", "metadata", "tags"}
+
+
+def _sizes(old: Instance, new: Instance) -> list[Change]:
+    """Return the changes of the flavor's disk sizes: a disk grows, it does not shrink."""
+    found = []
+    for name in ("disk_gb", "ephemeral_gb", "swap_mb"):
+        before, after = getattr(old.flavor, name), getattr(new.flavor, name)
+        if after != before:
+            takes, why = ("next boot", "") if after > before else ("refused", f"a disk cannot shrink; {AGAIN}")
+            found.append(Change(f"flavor.{name}", before, after, takes, why))
+    return found
+
+
+def _volumes(old: Instance, new: Instance) -> list[Change]:
+    """Return the changes of the volumes: one may come or grow, none may go, shrink or move to another backend."""
+    before, after = ({one.name: one for one in each.volumes} for each in (old, new))
+    found = [Change(f"volume {name}", "present", "absent", "refused", AGAIN) for name in before if name not in after]
+    found += [Change(f"volume {name}", "absent", "present", "next boot") for name in after if name not in before]
+    for name in sorted(set(before) & set(after)):
+        one, two = before[name], after[name]
+        if one.backend != two.backend:
+            found.append(Change(f"volume {name}.backend", one.backend, two.backend, "refused", AGAIN))
+        if one.size_gb != two.size_gb:
+            takes = "next boot" if two.size_gb > one.size_gb else "refused"
+            why = f"a disk cannot shrink; {AGAIN}" if takes == "refused" else ""
+            found.append(Change(f"volume {name}.size_gb", one.size_gb, two.size_gb, takes, why))
+    return found
+
+
+def differences(old: Instance, new: Instance) -> tuple[Change, ...]:
+    """Return what differs between two instances, the worst first; with the same digest only what is beside it."""
+    same = old.spec_digest == new.spec_digest
+    found = [
+        Change(field, read(old), read(new), takes, why)
+        for field, read, takes, why in FIELDS
+        if (not same or field in BESIDE_THE_SPEC) and read(old) != read(new)
+    ]
+    if not same:
+        found += _sizes(old, new) + _volumes(old, new)
+        if not found:
+            found.append(Change("spec_digest", old.spec_digest, new.spec_digest, "live"))
+    return tuple(sorted(found, key=lambda one: ORDER[one.takes]))
+
+
+def drift(found: dict[str, Any], wanted: dict[str, Any]) -> tuple[Change, ...]:
+    """Return what somebody edited by hand in the definition: it is put back for the next boot."""
+    return tuple(
+        Change(f"domain.{key}", found[key], value, "next boot") for key, value in wanted.items() if found[key] != value
+    )
+
+
+def as_dicts(changes: tuple[Change, ...]) -> list[dict[str, Any]]:
+    """Return the changes as a result of a module."""
+    return [asdict(one) for one in changes]

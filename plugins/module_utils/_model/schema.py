@@ -1,0 +1,492 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The schema of every variable a user writes, as one JSON Schema (draft 2020-12). Private to this collection.
+
+It is the source of the validation, of docs/schema.json for editors, of the tables in docs/variables.md and of the
+role's argument specs. Two keywords are ours: `x-valid` says in words what a pattern wants, and `x-secret` marks a
+value that no message may show.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Schema = dict[str, Any]
+
+INT32 = 2**31 - 1
+
+
+def text(description: str, **more: Any) -> Schema:
+    """Return the schema of a text of 1 to 255 characters."""
+    return {"type": "string", "description": description, "minLength": 1, "maxLength": 255, **more}
+
+
+def number(description: str, minimum: int = 0, maximum: int = INT32, **more: Any) -> Schema:
+    """Return the schema of a whole number."""
+    return {"type": "integer", "description": description, "minimum": minimum, "maximum": maximum, **more}
+
+
+def choice(description: str, *values: str, **more: Any) -> Schema:
+    """Return the schema of one word out of several."""
+    return {"type": "string", "description": description, "enum": list(values), **more}
+
+
+def listing(description: str, items: Schema, **more: Any) -> Schema:
+    """Return the schema of a list."""
+    return {"type": "array", "description": description, "items": items, "default": [], **more}
+
+
+def record(description: str, required: list[str], properties: dict[str, Schema], **more: Any) -> Schema:
+    """Return the schema of a mapping with fixed keys."""
+    return {
+        "type": "object",
+        "description": description,
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+        **more,
+    }
+
+
+def catalogue(description: str, names: Schema, entries: Schema, example: Any) -> Schema:
+    """Return the schema of a mapping from names the user chooses to entries."""
+    return {
+        "type": "object",
+        "description": description,
+        "propertyNames": names,
+        "additionalProperties": entries,
+        "default": {},
+        "examples": [example],
+    }
+
+
+def or_null(schema: Schema) -> Schema:
+    """Return the schema with null allowed, which means the same as leaving the key out."""
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+NAME = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 255,
+    "pattern": r"^(?!\s)[^\x00-\x1f\x7f/]*(?<!\s)$",
+    "x-valid": "1 to 255 printable characters without '/' and without a space at either end",
+}
+PLAIN_NAME = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 64,
+    "pattern": r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+    "x-valid": "letters, digits, '_', '.' and '-', beginning with a letter or digit, at most 64",
+}
+PROPERTIES = {
+    "type": "object",
+    "propertyNames": {"type": "string", "minLength": 1, "maxLength": 255},
+    "additionalProperties": {"type": ["string", "integer", "boolean"]},
+    "default": {},
+}
+UUIDS = {"type": ["string", "array"], "items": {"type": "string"}}
+
+FLAVOR = record(
+    "A size.",
+    ["vcpus", "memory_mb"],
+    {
+        "vcpus": number("Virtual CPUs.", 1),
+        "memory_mb": number("Memory in MiB.", 1),
+        "disk_gb": number("Size of the root disk in GiB; 0 keeps the size of the image.", default=0),
+        "ephemeral_gb": number("Size of an empty second disk in GiB.", default=0),
+        "swap_mb": number("Size of a swap disk in MiB.", default=0),
+        "extra_specs": {
+            **PROPERTIES,
+            "description": "What the scheduler and the guest need beyond size, in Nova's names.",
+            "examples": [{"hw:cpu_policy": "dedicated"}],
+        },
+        "description": {"type": "string", "description": "For people.", "maxLength": 65535, "default": ""},
+    },
+)
+
+IMAGE = record(
+    "A disk to start from.",
+    ["url"],
+    {
+        "url": text(
+            "Where the image is fetched from, once for each host.",
+            maxLength=2048,
+            pattern=r"^(https?://[^\s/@]+/\S*[^\s/]|file:///\S*[^\s/])$",
+            **{"x-valid": "an http://, https:// or file:/// URL of a file, without a password in it"},
+            examples=["https://cloud.debian.org/images/cloud/bookworm/latest/debian-12-genericcloud-amd64.qcow2"],
+        ),
+        "checksum": or_null(
+            text(
+                "Digest of the file, or the URL of a sums file that names it. Without one it is taken as it comes.",
+                maxLength=2048,
+                pattern=r"^(sha256:[0-9a-fA-F]{64}|sha512:[0-9a-fA-F]{128}|https?://[^\s/@]+/\S*[^\s/]|file:///\S*[^\s/])$",
+                **{
+                    "x-valid": "'sha256:' and 64 hexadecimal digits, 'sha512:' and 128, "
+                    "or the http://, https:// or file:/// URL of a sums file"
+                },
+                examples=["https://cloud.debian.org/images/cloud/bookworm/latest/SHA512SUMS"],
+                default=None,
+            )
+        ),
+        "disk_format": choice(
+            "What the file is; one that is something else is refused.", "qcow2", "raw", default="qcow2"
+        ),
+        "min_disk_gb": number("Smallest root disk in GiB the image can live on.", default=0),
+        "min_ram_mb": number("Least memory in MiB the image can live with.", default=0),
+        "properties": {
+            **PROPERTIES,
+            "description": "Nova's image properties.",
+            "examples": [{"hw_disk_bus": "virtio"}],
+        },
+        "description": {"type": "string", "description": "For people.", "maxLength": 65535, "default": ""},
+    },
+)
+
+SUBNET = record(
+    "A range of addresses of a network.",
+    ["cidr"],
+    {
+        "cidr": text("The range.", examples=["10.0.0.0/24"]),
+        "gateway": or_null(text("Address of the router; null for none. Default: the first address of the range.")),
+        "dns": listing("Addresses of name servers.", text("An address."), examples=[["10.0.0.1"]]),
+        "pool": listing(
+            "Addresses that may be given out, as `first-last` or single ones. Default: all but the gateway.",
+            text("A range."),
+            examples=[["10.0.0.20-10.0.0.99"]],
+        ),
+    },
+)
+
+NETWORK = record(
+    "A network that guests are plugged into.",
+    ["type"],
+    {
+        "type": choice(
+            "`nat`: a private bridge that we make on each host, with a way out; `bridge`: a bridge that is there.",
+            "nat",
+            "bridge",
+        ),
+        "bridge": text(
+            "The bridge on the host. Needed for type `bridge`; type `nat` has `vf-<name>` where none is said.",
+            maxLength=15,
+            pattern=r"^(?!\.{1,2}$)[^\s/:]+$",
+            **{"x-valid": "the name of a network device: at most 15 characters without spaces, '/' and ':'"},
+            examples=["br0"],
+        ),
+        "mtu": number("Largest packet in bytes.", 576, 65535, default=1500),
+        "port_security": {
+            "type": "boolean",
+            "description": "Lets a guest send only from its own MAC and addresses.",
+            "default": True,
+        },
+        "subnets": listing("Its address ranges. Without one, addresses are somebody else's business.", SUBNET),
+    },
+)
+
+SECURITY_GROUP = record(
+    "What may pass.",
+    [],
+    {
+        "rules": listing(
+            "All that is allowed; nothing else passes.",
+            record(
+                "One thing that is allowed.",
+                [],
+                {
+                    "direction": choice("Seen from the guest.", "ingress", "egress", default="ingress"),
+                    "protocol": choice("The protocol.", "any", "tcp", "udp", "icmp", default="any"),
+                    "ports": {
+                        "type": ["integer", "string"],
+                        "description": "A port or a range such as `8000-8099`, for tcp and udp. Default: all.",
+                        "minimum": 1,
+                        "maximum": 65535,
+                        "pattern": r"^[1-9][0-9]{0,4}(-[1-9][0-9]{0,4})?$",
+                        "x-valid": "a port from 1 to 65535 or a range such as '8000-8099'",
+                        "examples": [443],
+                    },
+                    "remote": text("The range of the other side. Default: anywhere.", examples=["0.0.0.0/0"]),
+                    "remote_group": text("The other side is any guest of this security group.", examples=["bastion"]),
+                },
+            ),
+        )
+    },
+)
+
+SERVER_GROUP = record(
+    "Guests that belong together, or apart.",
+    ["policy"],
+    {
+        "policy": choice(
+            "On one host, on different hosts, or so far as possible (soft).",
+            "affinity",
+            "anti-affinity",
+            "soft-affinity",
+            "soft-anti-affinity",
+        ),
+        "rules": record(
+            "Only for anti-affinity.",
+            [],
+            {"max_server_per_host": number("How many of the group one host may have.", 1, default=1)},
+            default={},
+        ),
+    },
+)
+
+KEYPAIR = text(
+    "A public key as in authorized_keys.",
+    maxLength=16384,
+    pattern=r"^(ssh-|ecdsa-|sk-)[A-Za-z0-9@.-]+ [A-Za-z0-9+/]+=*( [^\r\n]*)?\n?$",
+    **{"x-valid": "one public key line such as 'ssh-ed25519 AAAA... comment'", "x-secret": True},
+)
+
+
+def limit(description: str) -> Schema:
+    """Return the schema of a quota."""
+    return number(f"{description}; -1 for no limit.", -1, default=-1)
+
+
+PROJECT = record(
+    "Somebody who owns guests.",
+    [],
+    {
+        "quota": record(
+            "How much it may have in the whole fleet.",
+            [],
+            {
+                "instances": limit("Number of instances"),
+                "cores": limit("Virtual CPUs"),
+                "memory_mb": limit("Memory in MiB"),
+            },
+            default={},
+        ),
+        "description": {"type": "string", "description": "For people.", "maxLength": 255, "default": ""},
+    },
+)
+
+INSTANCE = record(
+    "One guest, or `count` equal ones.",
+    ["name"],
+    {
+        "name": {
+            **NAME,
+            "description": "Its name, unique within the project. With a count: web gives web-1, web-2 ...",
+        },
+        "count": number("How many.", 1, 10000, default=1),
+        "min_count": number(
+            "With how many of them you are content. Default: every one that fits is started.", 1, 10000
+        ),
+        "state": choice("Running, shut down but there, or gone.", "active", "stopped", "absent", default="active"),
+        "flavor": text("A name of virtfleet_flavors.", examples=["m1.small"]),
+        "image": text("A name of virtfleet_images.", examples=["debian-12"]),
+        "networks": {
+            "type": "array",
+            "description": "One port for each, in this order; an empty list for none. "
+            "Default: the network, where virtfleet_networks has just one.",
+            "items": record(
+                "A port.",
+                ["network"],
+                {
+                    "network": text("A name of virtfleet_networks."),
+                    "fixed_ip": or_null(text("The address it must have; not with a count above 1.")),
+                    "port_security": {"type": "boolean", "description": "Overrules the network's."},
+                },
+            ),
+            "examples": [[{"network": "lan"}], [{"network": "lan", "fixed_ip": "10.0.0.31"}]],
+        },
+        "security_groups": listing(
+            "Names of virtfleet_security_groups.", text("A name."), uniqueItems=True, examples=[["web"]]
+        ),
+        "server_group": or_null(text("A name of virtfleet_server_groups.")),
+        "key_name": or_null(text("A name of virtfleet_keypairs: who may log in.")),
+        "user_data": or_null(
+            {
+                "type": "string",
+                "description": "What cloud-init does at first boot; at most 65,535 bytes in base64, as in Nova.",
+                "x-secret": True,
+                "examples": ["{{ lookup('file', 'web.yml') }}"],
+            }
+        ),
+        "admin_pass": or_null(
+            text(
+                "Password of the guest's default user, as a hash of crypt(3): nobody but you needs the password itself.",
+                pattern=r"^\$[0-9a-z]+\$.+$",
+                **{"x-secret": True, "x-valid": "what `mkpasswd -m sha-512` prints, beginning with '$6$'"},
+            )
+        ),
+        "files": listing(
+            "Small files to put into the guest.",
+            record(
+                "A file.",
+                ["path", "content"],
+                {
+                    "path": text("Where.", pattern=r"^/[^\x00]*$", **{"x-valid": "an absolute path"}),
+                    "content": {
+                        "type": "string",
+                        "description": "What is in it.",
+                        "maxLength": 10240,
+                        "x-secret": True,
+                    },
+                },
+                **{"x-secret": True},
+            ),
+            maxItems=5,
+            **{"x-secret": True},
+        ),
+        "config_drive": choice("How the guest is told all this.", "nocloud", "openstack", "none", default="nocloud"),
+        "hostname": text(
+            "The guest's own name. Default: made of the name as Nova does; not with a count above 1.",
+            pattern=r"^[a-zA-Z0-9._-]+$",
+            **{"x-valid": "letters, digits, '.', '_' and '-'"},
+        ),
+        "metadata": {
+            "type": "object",
+            "description": "Your own keys and values.",
+            "propertyNames": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 255,
+                "pattern": r"^[a-zA-Z0-9_:. -]+$",
+                "x-valid": "1 to 255 letters, digits, '-', '_', ':', '.' and spaces",
+            },
+            "additionalProperties": {"type": "string", "maxLength": 255},
+            "maxProperties": 128,
+            "default": {},
+            "examples": [{"role": "web"}],
+        },
+        "tags": listing(
+            "Your own labels.",
+            {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": 60,
+                "pattern": r"^[^,/]+$",
+                "x-valid": "1 to 60 characters without ',' and '/'",
+            },
+            maxItems=50,
+            uniqueItems=True,
+        ),
+        "project": {**PLAIN_NAME, "description": "A name of virtfleet_projects.", "default": "default"},
+        "volume_backend": choice(
+            "`qcow2`: an overlay over the cached image, ready at once; `raw`: a full copy, faster to write to.",
+            "qcow2",
+            "raw",
+            default="qcow2",
+        ),
+        "availability_zone": or_null(
+            text(
+                "Only hosts of this zone.",
+                pattern=r"^[^:]+$",
+                **{"x-valid": "the name of a zone without ':' (name a host with 'host')"},
+            )
+        ),
+        "host": or_null(text("Only this host, if the filters pass it.")),
+        "force_hosts": listing("Only these hosts, whatever the filters say.", text("A host."), uniqueItems=True),
+        "ignore_hosts": listing("Not these hosts.", text("A host."), uniqueItems=True),
+        "spread": record(
+            "Shared out evenly over the values of a host label.",
+            ["by"],
+            {
+                "by": text("The label.", examples=["rack"]),
+                "policy": choice("A must (hard) or a wish (soft).", "hard", "soft", default="hard"),
+                "max_skew": number("How many more one value may have than another.", 1, default=1),
+            },
+        ),
+        "hints": {
+            "type": "object",
+            "description": "Nova's scheduler hints.",
+            "properties": {
+                "same_host": {**UUIDS, "description": "On a host of these instances (uuids)."},
+                "different_host": {**UUIDS, "description": "On no host of these instances (uuids)."},
+                "build_near_host_ip": text("Near this host."),
+                "cidr": text("How near."),
+            },
+            "additionalProperties": True,
+            "default": {},
+        },
+        "wait_for": choice(
+            "When the boot counts as done.", "running", "address", "agent", "console", "ssh", default="running"
+        ),
+    },
+    **{
+        "if": {"properties": {"state": {"const": "absent"}}, "required": ["state"]},
+        "else": {"required": ["flavor", "image"]},
+    },
+)
+
+VARIABLES = {
+    "virtfleet_flavors": catalogue(
+        "The sizes a guest can have, by name.",
+        NAME,
+        FLAVOR,
+        {"m1.small": {"vcpus": 1, "memory_mb": 2048, "disk_gb": 20}},
+    ),
+    "virtfleet_images": catalogue(
+        "The disks a guest can start from, by name.",
+        NAME,
+        IMAGE,
+        {
+            "debian-12": {
+                "url": "https://cloud.debian.org/images/cloud/bookworm/latest/debian-12-genericcloud-amd64.qcow2",
+                "checksum": "https://cloud.debian.org/images/cloud/bookworm/latest/SHA512SUMS",
+                "min_disk_gb": 3,
+            }
+        },
+    ),
+    "virtfleet_networks": catalogue(
+        "The networks of the fleet, by name.",
+        NAME,
+        NETWORK,
+        {
+            "lan": {
+                "type": "bridge",
+                "bridge": "br0",
+                "subnets": [{"cidr": "10.0.0.0/24", "gateway": "10.0.0.1", "pool": ["10.0.0.20-10.0.0.99"]}],
+            }
+        },
+    ),
+    "virtfleet_security_groups": catalogue(
+        "What may pass to and from guests, by name.",
+        NAME,
+        SECURITY_GROUP,
+        {"web": {"rules": [{"protocol": "tcp", "ports": 443}, {"direction": "egress"}]}},
+    ),
+    "virtfleet_server_groups": catalogue(
+        "Which guests share a host and which do not, by name.", NAME, SERVER_GROUP, {"web": {"policy": "anti-affinity"}}
+    ),
+    "virtfleet_keypairs": catalogue(
+        "Public keys, by name.",
+        NAME,
+        KEYPAIR,
+        {"ops": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ops"},
+    ),
+    "virtfleet_projects": catalogue(
+        "Who owns guests, by name, and how much they may have. Project `default` is always there.",
+        PLAIN_NAME,
+        PROJECT,
+        {"default": {"quota": {"instances": 10, "cores": 20, "memory_mb": 51200}}},
+    ),
+    "virtfleet_instances": {
+        "type": "array",
+        "description": "What should run.",
+        "items": INSTANCE,
+        "default": [],
+        "examples": [
+            [{"name": "web", "count": 3, "flavor": "m1.small", "image": "debian-12", "networks": [{"network": "lan"}]}]
+        ],
+    },
+}
+
+SCHEMA = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$id": "https://github.com/virtfleet/virtfleet.compute/raw/main/docs/schema.json",
+    "title": "Variables of virtfleet.compute",
+    "type": "object",
+    "properties": VARIABLES,
+}
+
+
+def defaults(schema: Schema) -> dict[str, Any]:
+    """Return the keys of a mapping's schema that have a default, with it."""
+    return {key: one["default"] for key, one in schema["properties"].items() if "default" in one}

@@ -1,0 +1,60 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kinds of networks, by the name that the user writes. Private.
+
+A backend is one file with three functions: `check(port, addresses)` raises ItemError if this host cannot take the
+port, `needs(port)` returns the links that must stand below the tap, `settings(port)` the kernel settings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import ModuleType
+
+from .._model.errors import ItemError
+from . import bridge, nat
+from .links import OURS, Link
+from .port import Port
+
+BACKENDS: dict[str, ModuleType] = {"bridge": bridge, "nat": nat}
+
+
+def backend(port: Port) -> ModuleType:
+    """Return the backend of a port's network."""
+    if port.type not in BACKENDS:
+        known = ", ".join(sorted(BACKENDS))
+        raise ItemError(f"network '{port.network}' has type '{port.type}': want one of {known}", fault="request")
+    return BACKENDS[port.type]
+
+
+def tap(port: Port) -> Link:
+    """Return the port's tap. Its MAC is high, so that no bridge takes it for its own."""
+    return Link(
+        name=port.tap,
+        kind="tap",
+        alias=OURS + port.id,
+        mac="fe" + port.mac[2:],
+        mtu=port.mtu,
+        master=port.bridge,
+        guard=port.port_security,
+    )
+
+
+def merge(below: dict[str, Link], port: Port) -> None:
+    """Add what a port needs below its tap to what others need there: ports of one network share their bridge."""
+    for link in backend(port).needs(port):
+        known = below.get(link.name, link)
+        addresses = tuple(sorted({*known.addresses, *link.addresses}))
+        below[link.name] = replace(link, mtu=max(known.mtu, link.mtu), addresses=addresses)
+
+
+def links_of(below: dict[str, Link], ports: list[Port]) -> list[Link]:
+    """Return the links of the ports in the order in which they are made: bridges of ours, then taps."""
+    names = sorted({port.bridge for port in ports} & set(below))
+    return [*(below[name] for name in names), *(tap(port) for port in ports)]
+
+
+def settings_of(ports: list[Port]) -> dict[str, str]:
+    """Return the kernel settings that the ports need."""
+    return {path: value for port in ports for path, value in backend(port).settings(port).items()}

@@ -1,0 +1,198 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Links of the host: what is wanted, what is there (from sysfs), and the lines of `ip -batch` between them. Private."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from .._model.errors import ItemError
+
+SYSFS = "/sys/class/net"
+# Every link of ours carries this in its alias, so that a link of somebody else with such a name is left alone.
+OURS = "virtfleet:"
+# The first of the link groups that a deletion may use for a moment; any number that nobody has will do.
+GROUP = 7666
+
+
+@dataclass(frozen=True)
+class Link:
+    """A tap or a bridge.
+
+    `addresses` have a prefix ("10.0.0.1/24"); others on the link are not looked at. `guard` makes the bridge cut off a
+    guest that speaks spanning tree to it: such frames go to a bridge with STP on without passing any rule of nftables.
+    """
+
+    name: str
+    kind: str
+    alias: str
+    mac: str
+    mtu: int
+    master: str = ""
+    addresses: tuple[str, ...] = ()
+    up: bool = True
+    guard: bool = False
+
+
+def attribute(name: str, *path: str) -> str:
+    """Return one value of sysfs, empty if it is not there."""
+    try:
+        with open(os.path.join(SYSFS, name, *path), encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def exists(name: str) -> bool:
+    """Say whether the host has a link of this name."""
+    return os.path.exists(os.path.join(SYSFS, name))
+
+
+def kind_of(name: str) -> str:
+    """Return "tap", "bridge" or "other"."""
+    if os.path.isdir(os.path.join(SYSFS, name, "bridge")):
+        return "bridge"
+    return "tap" if os.path.exists(os.path.join(SYSFS, name, "tun_flags")) else "other"
+
+
+def master_of(name: str) -> str:
+    """Return the bridge that the link is a port of; the kernel makes brport when the link is really in."""
+    try:
+        return os.path.basename(os.readlink(os.path.join(SYSFS, name, "brport", "bridge")))
+    except OSError:
+        return ""
+
+
+def read(wanted: Link, addresses: dict[str, set[str]]) -> Link | None:
+    """Return the link of the wanted one's name as it is now, None if there is none."""
+    if not exists(wanted.name):
+        return None
+    have = addresses.get(wanted.name, set())
+    return Link(
+        name=wanted.name,
+        kind=kind_of(wanted.name),
+        alias=attribute(wanted.name, "ifalias"),
+        mac=attribute(wanted.name, "address"),
+        mtu=int(attribute(wanted.name, "mtu") or 0),
+        master=master_of(wanted.name),
+        addresses=tuple(address for address in wanted.addresses if address in have),
+        up=bool(int(attribute(wanted.name, "flags") or "0", 16) & 1),
+        guard=attribute(wanted.name, "brport", "bpdu_guard") == "1",
+    )
+
+
+def read_addresses() -> dict[str, set[str]]:
+    """Return the IPv4 addresses with prefix of every link that has one."""
+    answer = ip("-j", "-4", "address", "show").stdout
+    return {
+        link["ifname"]: {f"{one['local']}/{one['prefixlen']}" for one in link.get("addr_info", []) if "local" in one}
+        for link in json.loads(answer or "[]")
+        if link.get("ifname")
+    }
+
+
+def ours() -> dict[str, str]:
+    """Return the links that carry our mark: name -> what follows the mark."""
+    aliases = {name: attribute(name, "ifalias") for name in sorted(os.listdir(SYSFS))}
+    return {name: alias[len(OURS) :] for name, alias in aliases.items() if alias.startswith(OURS)}
+
+
+def refusal(wanted: Link, actual: Link | None) -> str:
+    """Return why the link that stands there must not be touched, or an empty string.
+
+    A link without mark, bridge and address is what a run leaves that is killed between making and marking it.
+    """
+    if actual is None or (actual.kind == wanted.kind and actual.alias == wanted.alias):
+        return ""
+    unused = not actual.alias and not actual.master and not actual.up
+    if actual.kind == wanted.kind and unused:
+        return ""
+    return f"{wanted.name} is already on this host and not ours: rename or remove that {actual.kind} link"
+
+
+def commands(wanted: Link, actual: Link | None) -> list[str]:
+    """Return the lines of `ip -batch` that make the actual link the wanted one."""
+    lines = []
+    if actual is None:
+        if wanted.kind == "tap":
+            lines.append(f"tuntap add dev {wanted.name} mode tap")
+            # Or the host would greet the guest over IPv6. A kernel without IPv6 refuses this line, and needs it not.
+            lines.append(f"link set dev {wanted.name} addrgenmode none")
+        else:
+            options = "stp_state 0 forward_delay 0 mcast_snooping 0"
+            # Only an MTU that is changed is kept; one given at the start shrinks to that of the smallest port.
+            options = f"address {wanted.mac} mtu {wanted.mtu - 1} type bridge {options}"
+            lines.append(f"link add name {wanted.name} {options}")
+    if actual is None or actual != wanted:
+        master = f" master {wanted.master}" if wanted.master else ""
+        options = f"alias {wanted.alias} address {wanted.mac} mtu {wanted.mtu}"
+        lines.append(f"link set dev {wanted.name} {options}{master} up")
+        if wanted.master:
+            lines.append(f"link set dev {wanted.name} type bridge_slave guard {'on' if wanted.guard else 'off'}")
+        missing = [one for one in wanted.addresses if actual is None or one not in actual.addresses]
+        lines.extend(f"address replace {address} dev {wanted.name}" for address in missing)
+    return lines
+
+
+def ip(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run ip; the caller looks at what it says."""
+    try:
+        return subprocess.run(["ip", *arguments], input=stdin, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise ItemError("ip is not installed on this host: install the package iproute2")
+
+
+def run(lines: list[tuple[str, str]]) -> dict[str, str]:
+    """Run (link, line) pairs in one process; return what went wrong, by link. One bad line does not stop the others."""
+    if not lines:
+        return {}
+    stderr = ip("-force", "-batch", "-", stdin="".join(f"{line}\n" for link, line in lines)).stderr
+    errors: dict[str, str] = {}
+    for words, number in re.findall(r"(.*?)\nCommand failed -:(\d+)", "\n" + stderr, flags=re.DOTALL):
+        errors.setdefault(lines[int(number) - 1][0], " ".join(words.split()))
+    return errors
+
+
+def make(wanted: Iterable[Link], actual: dict[str, Link | None]) -> dict[str, str]:
+    """Make the links what is wanted; return what went wrong, by link."""
+    return run([(link.name, line) for link in wanted for line in commands(link, actual.get(link.name))])
+
+
+def unused_group() -> int:
+    """Return a link group that no link of the host is in."""
+    taken = {attribute(name, "netdev_group") for name in os.listdir(SYSFS)}
+    return next(group for group in range(GROUP, GROUP + len(taken) + 1) if str(group) not in taken)
+
+
+def delete(names: list[str]) -> dict[str, str]:
+    """Delete the links; return why one is still there, by link.
+
+    As a group, for the kernel waits 20 ms for each link that is deleted by itself.
+    """
+    if not names:
+        return {}
+    group = unused_group()
+    errors = run(
+        [*((name, f"link set dev {name} group {group}") for name in names), ("", f"link delete group {group}")]
+    )
+    return {name: errors.get(name) or errors.get("", "it is still there") for name in names if exists(name)}
+
+
+def unproven(wanted: Iterable[Link], deadline: float) -> dict[str, Link | None]:
+    """Wait until every link is as wanted; return those that are not after so many seconds, as they are."""
+    end = time.monotonic() + deadline
+    pending = list(wanted)
+    while True:
+        addresses = read_addresses() if any(link.addresses for link in pending) else {}
+        actual = {link.name: read(link, addresses) for link in pending}
+        pending = [link for link in pending if actual[link.name] != link]
+        if not pending or time.monotonic() >= end:
+            return {link.name: actual[link.name] for link in pending}
+        time.sleep(0.05)

@@ -1,0 +1,79 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Loading our ruleset, and knowing whether it still stands as we loaded it. Private.
+
+What was loaded is remembered in the run directory, which a reboot empties as it empties the kernel's tables: the digest
+of our text, and the digest of what the kernel listed right after. Whoever flushes the ruleset or takes an element out
+changes the listing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import subprocess
+
+from .._model.errors import ItemError
+from .ruleset import GUARD, NAT
+from .saved import replace
+
+OURS = {f"bridge {GUARD}", f"ip {NAT}"}
+
+
+def nft(*arguments: str, stdin: str = "") -> str:
+    """Return what nft says."""
+    try:
+        done = subprocess.run(["nft", *arguments], input=stdin, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise ItemError("nft is not installed on this host: install the package nftables")
+    if done.returncode:
+        words = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
+        raise ItemError(f"nft refused the rules of this host: {words[0]}")
+    return done.stdout
+
+
+def digest(content: str) -> str:
+    """Return the digest of a text."""
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def listing() -> str:
+    """Return our tables as the kernel has them, empty when there are none."""
+    names = [line.partition(" ")[2] for line in nft("list", "tables").splitlines()]
+    return "".join(nft("list", "table", *name.split()) for name in sorted(OURS.intersection(names)))
+
+
+def note(run_dir: str) -> str:
+    """Return the file that remembers what was loaded."""
+    return os.path.join(run_dir, "ports.rules")
+
+
+def stands(rules: str, run_dir: str) -> bool:
+    """Say whether these rules are what was loaded last and nobody changed them since."""
+    remembered = ""
+    with contextlib.suppress(OSError), open(note(run_dir), encoding="ascii") as file:
+        remembered = file.read()
+    return remembered == f"{digest(rules)} {digest(listing())}\n"
+
+
+def load(rules: str, run_dir: str) -> None:
+    """Replace our tables by these in one transaction; no frame meets half of it."""
+    nft("-f", "-", stdin=rules)
+    replace(note(run_dir), f"{digest(rules)} {digest(listing())}\n", 0o600)
+
+
+def blocked_forwarding() -> list[str]:
+    """Return the forward chains of others that drop by default ("ip filter FORWARD"): an accept of ours cannot help."""
+    table, chain, found = "", "", []
+    for line in nft("list", "chains").splitlines():
+        words = line.split()
+        if words[:1] == ["table"]:
+            table = " ".join(words[1:3])
+        elif words[:1] == ["chain"]:
+            chain = words[1]
+        elif re.search(r"hook forward .*policy drop", line) and table not in OURS and not table.startswith("ip6 "):
+            found.append(f"{table} {chain}")
+    return found

@@ -1,0 +1,190 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Plugging ports: address, then rules, then tap, then bridge, then proof. Private.
+
+The order is the safety: frames wait in a tap while its guest is paused and are delivered when it resumes, so the rules
+must stand before the tap has a reader. nft matches names, so they can be loaded before there is a tap.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from typing import Any
+
+from .._bulk import Outcome, attempt, failed
+from .._model.errors import ItemError
+from . import links, nft, saved, settings, unplug
+from .backends import backend, links_of, settings_of, tap
+from .host import Host, World, read
+from .links import Link
+from .port import Port, of_record, to_dict
+from .ruleset import text
+
+
+def check(world: World, port: Port) -> None:
+    """Refuse a port that this host cannot take."""
+    for link in [*backend(port).needs(port), tap(port)]:
+        why = links.refusal(link, links.read(link, world.addresses))
+        if why:
+            raise ItemError(why)
+    backend(port).check(port, world.claimed)
+    owner = world.taps.get(port.tap, port.id)
+    if owner != port.id:
+        raise ItemError(f"tap {port.tap} of port {port.id} is that of port {owner} already: use another name")
+
+
+def differences(world: World, ports: list[Port]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what is not as it should be, before and after; both are empty when everything stands."""
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+
+    def differ(kind: str, name: str, old: Any, new: Any) -> None:
+        before.setdefault(kind, {})[name] = old
+        after.setdefault(kind, {})[name] = new
+
+    for port in ports:
+        known = world.saved.get(port.id)
+        if known != port:
+            differ("ports", port.id, to_dict(known) if known else None, to_dict(port))
+    for link in links_of(world.below, ports):
+        actual = links.read(link, world.addresses)
+        if actual != link:
+            differ("links", link.name, asdict(actual) if actual else None, asdict(link))
+    for path, value in settings.differing(settings_of(ports)).items():
+        differ("settings", path, value, settings_of(ports)[path])
+    if ports and not world.rules:
+        before["rules"], after["rules"] = ("changed or missing" if world.saved else "none"), "loaded"
+    return before, after
+
+
+def facts(record: dict[str, Any], ports: list[Port], plugged: bool) -> dict[str, Any]:
+    """Return what the next stages need to know of the ports."""
+    told = []
+    for values, port in zip(record.get("ports") or [], ports):
+        gateway = next((one["gateway"] for one in values.get("addresses") or [] if one.get("gateway")), None)
+        if not gateway and port.gateways:
+            gateway = port.gateways[0].partition("/")[0]
+        told.append({**values, "tap": port.tap, "bridge": port.bridge, "gateway": gateway, "plugged": plugged})
+    return {"ports": told}
+
+
+def plan(world: World, record: dict[str, Any]) -> Outcome:
+    """Return what plugging the ports of an instance would change; nothing is changed."""
+    ports = of_record(record)
+    for port in ports:
+        check(world, port)
+        world.claim(port)
+    before, after = differences(world, ports)
+    changed = before != after
+    return Outcome(record["name"], changed, before=before, after=after, facts=facts(record, ports, not changed))
+
+
+def restore(host: Host, world: World, ports: Iterable[Port]) -> None:
+    """Put the port files back to what they were."""
+    ports = list(ports)
+    saved.write(host.state_dir, [world.saved[port.id] for port in ports if port.id in world.saved])
+    saved.remove(host.state_dir, [port for port in ports if port.id not in world.saved])
+
+
+def save_and_filter(host: Host, world: World, ports: list[Port]) -> None:
+    """Save the ports and load the rules of the host with them; if either fails, both are as before."""
+    different = [port for port in ports if world.saved.get(port.id) != port]
+    if not different and world.rules:
+        return
+    try:
+        saved.write(host.state_dir, different)
+        nft.load(text({**world.saved, **{port.id: port for port in ports}}.values()), host.run_dir)
+    except ItemError:
+        restore(host, world, different)
+        raise
+
+
+def connect(host: Host, world: World, ports: list[Port]) -> dict[str, str]:
+    """Make the taps and what they hang on; return what does not stand when the deadline is over, by link."""
+    wanted = links_of(world.below, ports)
+    errors = links.make(wanted, {link.name: links.read(link, world.addresses) for link in wanted})
+    pending = links.unproven(wanted, host.deadline)
+    return {name: errors.get(name) or unlike(name, link, host.deadline) for name, link in pending.items()}
+
+
+def unlike(name: str, link: Link | None, deadline: float) -> str:
+    """Say what became of a link that is not as wanted, and about which ip did not complain."""
+    state = f"is on bridge '{link.master}' with mtu {link.mtu}" if link else "does not exist"
+    return f"{name} {state} after {deadline:g} s"
+
+
+def prove(below: dict[str, Link], ports: list[Port], errors: dict[str, str]) -> None:
+    """Raise what keeps the ports from being plugged, if anything does."""
+    settings.write(settings_of(ports))
+    for link in links_of(below, ports):
+        if link.name in errors:
+            raise ItemError(f"cannot plug {link.name}: {errors[link.name]}")
+
+
+def apply(host: Host, world: World, asked: dict[str, list[Port]], outcomes: list[Outcome]) -> list[Outcome]:
+    """Plug what is planned, in bulk; an instance that fails is undone and does not stop the others."""
+    changing = [outcome.name for outcome in outcomes if outcome.changed]
+    ports = [port for name in changing for port in asked[name]]
+    if not changing:
+        return outcomes
+    try:
+        save_and_filter(host, world, ports)
+        errors = connect(host, world, ports)
+    except ItemError as error:
+        with contextlib.suppress(ItemError):
+            undo(host, world, ports)
+        lost = {"error": str(error), "fault": error.fault, "changed": False, "facts": {}}
+        return [replace(outcome, **lost) if outcome.changed else outcome for outcome in outcomes]
+
+    def step(item: dict[str, Any]) -> Outcome:
+        outcome = item["outcome"]
+        if outcome.changed:
+            prove(world.below, asked[outcome.name], errors)
+            told = [{**port, "plugged": True} for port in outcome.facts.get("ports", [])]
+            return replace(outcome, facts={"ports": told})
+        return outcome
+
+    done = [attempt({"name": outcome.name, "outcome": outcome}, step) for outcome in outcomes]
+    undo(host, world, [port for one in failed(done) for port in asked.get(one.name, []) if one.name in changing])
+    return done
+
+
+def undo(host: Host, world: World, ports: list[Port]) -> None:
+    """Take away what this run made of the ports; one that stood before stays, for a guest may run on it."""
+    new = [port for port in ports if port.id not in world.saved]
+    if new:
+        unplug.remove(host, new)
+
+
+def warnings(outcomes: list[Outcome]) -> list[str]:
+    """Return what keeps guests of nat networks from the outside although every port of theirs is plugged."""
+    told = [port for outcome in outcomes if outcome.changed for port in outcome.facts.get("ports", [])]
+    bridges = sorted({port["bridge"] for port in told if port.get("type") == "nat"})
+    return [
+        f"{chain} drops what is forwarded by default: guests on {', '.join(bridges)} reach this host and not the "
+        "outside (nor each other where net.bridge.bridge-nf-call-iptables is 1); accept them in that chain"
+        for chain in (nft.blocked_forwarding() if bridges else [])
+    ]
+
+
+def plug(host: Host, world: World, records: list[dict[str, Any]], outcomes: list[Outcome]) -> list[Outcome]:
+    """Plug the ports of instance records as planned."""
+    planned = {outcome.name for outcome in outcomes if not outcome.error}
+    asked = {record["name"]: of_record(record) for record in records if record["name"] in planned}
+    return apply(host, world, asked, outcomes)
+
+
+def replay(host: Host, taps: list[str]) -> None:
+    """Make the saved ports of these taps stand again: after a reboot, or when somebody flushed the rules."""
+    with saved.lock(host.run_dir):
+        world = read(host)
+        ports = [port for port in world.saved.values() if port.tap in taps]
+        for port in ports:
+            check(world, port)
+        before, after = differences(world, ports)
+        done = apply(host, world, {"replay": ports}, [Outcome("replay", before != after, before=before, after=after)])
+    for outcome in failed(done):
+        raise ItemError(outcome.error, outcome.fault)

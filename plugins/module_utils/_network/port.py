@@ -1,0 +1,132 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a port is on its host: the value that is checked once, saved, and rendered to rules and links. Private."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from .._model.errors import ItemError
+
+PORT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+# What the kernel takes as a name, without the characters that mean something to nft and ip.
+LINK_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}")
+
+
+@dataclass(frozen=True)
+class Port:
+    """One network card of one instance.
+
+    `addresses` are the addresses that the guest may use, without prefix; empty means that nobody told us (DHCP of
+    others). `gateways` are those of the network's IPv4 subnets with prefix ("10.0.0.1/24"). `tap` is named from `id`.
+    """
+
+    id: str
+    instance: str
+    uuid: str
+    domain: str
+    network: str
+    type: str
+    bridge: str
+    mtu: int
+    mac: str
+    tap: str
+    addresses: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
+    port_security: bool = True
+
+
+def tap_name(port_id: str) -> str:
+    """Return the name of a port's tap: at most 15 characters, and without the prefixes that libvirt renames."""
+    return "tap" + port_id.replace("-", "")[:11]
+
+
+def needed(values: dict[str, Any], key: str, what: str, pattern: re.Pattern[str] | None = None) -> str:
+    """Return a text that must be there and, if a pattern is given, must match it in whole."""
+    text = str(values.get(key) or "")
+    if not text:
+        raise ItemError(f"{what} has no {key}: the stages before this one fill it", fault="request")
+    if pattern and not pattern.fullmatch(text):
+        raise ItemError(f"{what} has {key} '{text}', which is none: want {pattern.pattern}", fault="request")
+    return text
+
+
+def parsed(what: str, key: str, convert: Any, *values: Any) -> Any:
+    """Return the converted value; what cannot be converted is the request's fault."""
+    try:
+        return convert(*values)
+    except (ValueError, TypeError) as error:
+        raise ItemError(f"{what} has a wrong {key}: {error}", fault="request")
+
+
+def gateways(subnets: list[dict[str, Any]], what: str) -> tuple[str, ...]:
+    """Return the IPv4 gateways of the subnets, each with the prefix of its subnet."""
+    found = []
+    for subnet in subnets:
+        cidr = parsed(what, "subnet", ipaddress.ip_network, subnet.get("cidr"))
+        if not subnet.get("gateway") or cidr.version != 4:
+            continue
+        gateway = parsed(what, "gateway", ipaddress.ip_address, subnet["gateway"])
+        if gateway not in cidr:
+            raise ItemError(f"{what} has gateway {gateway} outside its subnet {cidr}", fault="request")
+        found.append(f"{gateway}/{cidr.prefixlen}")
+    return tuple(found)
+
+
+def from_record(record: dict[str, Any], position: int) -> Port:
+    """Return one port of an instance record, checked so that it can be written into rules as it is."""
+    values = record["ports"][position]
+    what = f"port {position + 1}"
+    port_id = needed(values, "id", what, PORT_ID)
+    tap = needed({"tap": tap_name(port_id), **values}, "tap", what, LINK_NAME)
+    if tap != tap_name(port_id):
+        raise ItemError(f"{what} has tap '{tap}', but its id makes it '{tap_name(port_id)}'", fault="request")
+    mtu = parsed(what, "mtu", int, values.get("mtu") or 1500)
+    if not 576 <= mtu <= 65521:
+        raise ItemError(f"{what} has mtu {mtu}: want 576 to 65521", fault="request")
+    return Port(
+        id=port_id,
+        instance=record["name"],
+        uuid=needed(record, "uuid", "the instance"),
+        domain=str(record.get("domain") or record["name"]),
+        network=needed(values, "network", what),
+        type=needed(values, "type", what),
+        bridge=needed(values, "bridge", what, LINK_NAME),
+        mtu=mtu,
+        mac=needed({"mac": str(values.get("mac") or "").lower()}, "mac", what, MAC),
+        tap=tap,
+        addresses=tuple(
+            str(parsed(what, "address", ipaddress.ip_address, each.get("address")))
+            for each in values.get("addresses") or []
+        ),
+        gateways=gateways(values.get("subnets") or [], what),
+        port_security=values.get("port_security") is not False,
+    )
+
+
+def of_record(record: dict[str, Any]) -> list[Port]:
+    """Return the ports of an instance record, in order."""
+    return [from_record(record, position) for position in range(len(record.get("ports") or []))]
+
+
+def to_dict(port: Port) -> dict[str, Any]:
+    """Return the port as what JSON can hold."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(port).items()}
+
+
+def from_dict(values: dict[str, Any]) -> Port:
+    """Return the port that to_dict was given; keys of a later version are left out."""
+    known = {field.name for field in fields(Port)} & set(values)
+    return Port(**{key: tuple(values[key]) if isinstance(values[key], list) else values[key] for key in known})
+
+
+def link_local(mac: str) -> str:
+    """Return the IPv6 link-local address that a guest makes from its MAC (RFC 4291, appendix A)."""
+    octets = [int(octet, 16) for octet in mac.split(":")]
+    eui = [octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]]
+    return str(ipaddress.IPv6Address(0xFE80 << 112 | int.from_bytes(bytes(eui), "big")))

@@ -1,0 +1,90 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The saved port files: the truth about ports on a host, from which rules and taps can be made again. Private."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterable, Iterator
+
+from .._model.errors import ItemError
+from .port import Port, from_dict, to_dict
+
+
+@contextlib.contextmanager
+def lock(run_dir: str) -> Iterator[None]:
+    """Hold the host's lock for ports: one run at a time reads, decides and changes."""
+    try:
+        os.makedirs(run_dir, exist_ok=True)
+        handle = open(os.path.join(run_dir, "ports.lock"), "w")  # noqa: SIM115 - closed below, with the lock
+    except OSError as error:
+        raise ItemError(f"cannot lock the ports of this host in {run_dir}: {error.strerror}")
+    with handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def replace(path: str, content: str | bytes, mode: int) -> None:
+    """Put the content into the file so that a reader sees the old or the new one, never half of it."""
+    draft = f"{path}.new"
+    content = content.encode() if isinstance(content, str) else content
+    try:
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+        os.replace(draft, path)
+    except OSError as error:
+        raise ItemError(f"cannot write {path}: {error.strerror}")
+
+
+def folder(state_dir: str) -> str:
+    """Return the folder of the port files."""
+    return os.path.join(state_dir, "ports")
+
+
+def path_of(state_dir: str, port_id: str) -> str:
+    """Return the file of a port."""
+    return os.path.join(folder(state_dir), f"{port_id}.json")
+
+
+def read(state_dir: str) -> dict[str, Port]:
+    """Return every saved port by its id; a file that cannot be read stops us, for its port would lose its rules."""
+    ports = {}
+    with contextlib.suppress(FileNotFoundError):
+        for name in sorted(os.listdir(folder(state_dir))):
+            if not name.endswith(".json"):
+                continue
+            path = os.path.join(folder(state_dir), name)
+            try:
+                with open(path, encoding="utf-8") as file:
+                    port = from_dict(json.load(file))
+            except (OSError, ValueError, TypeError) as error:
+                raise ItemError(f"the saved port {path} cannot be read ({error}): remove it and run again")
+            ports[port.id] = port
+    return ports
+
+
+def write(state_dir: str, ports: Iterable[Port]) -> None:
+    """Save the ports, each in a file of its own."""
+    try:
+        os.makedirs(folder(state_dir), mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ItemError(f"cannot create {folder(state_dir)}: {error.strerror}")
+    for port in ports:
+        text = json.dumps(to_dict(port), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        replace(path_of(state_dir, port.id), text, 0o600)
+
+
+def remove(state_dir: str, ports: Iterable[Port]) -> None:
+    """Forget the ports; one that is not saved is no error."""
+    for port in ports:
+        try:
+            os.unlink(path_of(state_dir, port.id))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise ItemError(f"cannot remove {path_of(state_dir, port.id)}: {error.strerror}")

@@ -1,0 +1,72 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Unplugging ports: tap, then port file, then rules; a tap never has a reader without its rules. Private.
+
+The bridge of a nat network stays: it is the network's, not the port's.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._bulk import Outcome, attempt
+from .._model.errors import ItemError
+from . import links, nft, saved
+from .host import Host, World
+from .port import Port, tap_name, to_dict
+from .ruleset import text
+
+
+def ports_of(world: World, record: dict[str, Any]) -> list[Port]:
+    """Return the saved ports of an instance: by its uuid, and by the ids in its record."""
+    ids = {str(port.get("id")) for port in record.get("ports") or []}
+    return [port for port in world.saved.values() if port.id in ids or port.uuid == record.get("uuid")]
+
+
+def taps_of(world: World, record: dict[str, Any], marked: dict[str, str]) -> list[str]:
+    """Return the taps that carry our mark and one of the instance's port ids, saved or only left over."""
+    ids = {port.id for port in ports_of(world, record)}
+    ids |= {str(port.get("id")) for port in record.get("ports") or []}
+    unmarked = {tap_name(one) for one in ids if one in world.saved and links.exists(tap_name(one))}
+    unmarked = {tap for tap in unmarked if not links.attribute(tap, "ifalias") and links.kind_of(tap) == "tap"}
+    return sorted(unmarked | {name for name, port_id in marked.items() if port_id in ids})
+
+
+def plan(world: World, record: dict[str, Any], marked: dict[str, str]) -> Outcome:
+    """Return what unplugging the ports of an instance would remove; nothing is removed."""
+    ports = ports_of(world, record)
+    taps = taps_of(world, record, marked)
+    before = {"ports": {port.id: to_dict(port) for port in ports}, "links": taps} if ports or taps else {}
+    left = [{**port, "plugged": False} for port in record.get("ports") or []]
+    return Outcome(record["name"], bool(before), before=before, facts={"ports": left})
+
+
+def remove(host: Host, ports: list[Port], taps: list[str] | None = None) -> dict[str, str]:
+    """Remove taps, files and rules of the ports; return why a tap is still there, by tap."""
+    marked = links.ours()
+    taps = [port.tap for port in ports if marked.get(port.tap) == port.id] if taps is None else taps
+    errors = links.delete(taps)
+    saved.remove(host.state_dir, [port for port in ports if port.tap not in errors])
+    rules = text(saved.read(host.state_dir).values())
+    if not nft.stands(rules, host.run_dir):
+        nft.load(rules, host.run_dir)
+    return errors
+
+
+def unplug(host: Host, world: World, records: list[dict[str, Any]], outcomes: list[Outcome]) -> list[Outcome]:
+    """Remove what is planned, in bulk; a tap that cannot be deleted keeps its file and its rules."""
+    changing = [record for record, outcome in zip(records, outcomes) if outcome.changed]
+    if not changing:
+        return outcomes
+    ports = [port for record in changing for port in ports_of(world, record)]
+    errors = remove(host, ports, [tap for one in outcomes if one.changed for tap in one.before["links"]])
+
+    def step(item: dict[str, Any]) -> Outcome:
+        outcome = item["outcome"]
+        for tap in outcome.before.get("links", []):
+            if tap in errors:
+                raise ItemError(f"cannot delete {tap}: {errors[tap]}")
+        return outcome
+
+    return [attempt({"name": outcome.name, "outcome": outcome}, step) for outcome in outcomes]

@@ -1,0 +1,41 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one way to call qemu-img: a format is always named, its resources are limited. Private to this collection."""
+
+from __future__ import annotations
+
+import subprocess
+
+from ._model.errors import ItemError
+
+ADDRESS_SPACE = 2 * 2**30  # bytes; Nova's limit, enough for any image and too little to hurt the host
+CPU_SECONDS = 30
+NO_SPACE = "No space left on device"
+
+
+def run(arguments: list[str], what: str, cpu_seconds: int = CPU_SECONDS) -> str:
+    """Return what `qemu-img ARGUMENTS` printed; ItemError "failed to WHAT: its words" when it could not.
+
+    A malicious image can make qemu-img compute for ever or take all memory (OSSA 2016-012): hence the limits.
+    """
+    limited = ["prlimit", f"--as={ADDRESS_SPACE}", f"--cpu={cpu_seconds}", "qemu-img", *arguments]
+    try:
+        done = subprocess.run(
+            limited, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
+        )
+    except FileNotFoundError:
+        raise ItemError("prlimit is not installed on this host: role compute_host installs what is needed")
+    if done.returncode == 127:
+        raise ItemError("qemu-img is not installed on this host: role compute_host installs what is needed")
+    if done.returncode < 0:
+        raise ItemError(f"failed to {what}: qemu-img used more than {cpu_seconds} s of CPU or its memory limit")
+    if done.returncode:
+        raise ItemError(f"failed to {what}: {_last_line(done.stderr)}")
+    return done.stdout
+
+
+def _last_line(text: str) -> str:
+    """Return the last line that says something, without the program's name."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1].replace("qemu-img: ", "", 1) if lines else "qemu-img said nothing"

@@ -1,0 +1,263 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Claiming: names, addresses, quota and room on a host, in the transaction that is open. Private to this collection.
+
+A claim goes claimed -> active. An active instance whose specification changes is `changing` until the hosts have done
+it: it holds what it was and what it shall be, so that either end of the work is paid for. An instance that the
+registry has stays on its host whatever the scheduler says, so that it can never run twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from .._bulk import Outcome, attempt
+from .._model.claim import Claim
+from .._model.errors import ItemError
+from . import addresses, capacity, groups, hosts, quotas
+from .ledger import (
+    ACTIVE,
+    CHANGING,
+    CLAIMED,
+    Held,
+    Ledger,
+    Terms,
+    check_owner,
+    kept,
+    larger,
+    read,
+    read_rules,
+    told,
+    write,
+)
+
+Record = Mapping[str, Any]
+
+
+def claim(connection: Any, records: list[Record], gathered: list[Record], terms: Terms) -> list[Outcome]:
+    """Every instance for which all rules hold has its claim; the others say why not.
+
+    Args:
+        connection: in a transaction, from connection.writing().
+        records: instance records with `host`.
+        gathered: host records of this run; hosts left out are taken as the registry remembers them.
+        terms: in whose name, and the quotas.
+    """
+    uuids = [one["uuid"] for one in records if one.get("uuid")]
+    ledger = read(connection, uuids, (), terms)
+    hosts.remember(connection, gathered, ledger.now)
+    ledger.gathered, ledger.seen = frozenset(one["name"] for one in gathered), _seen(gathered, set(uuids))
+    names = {one.host for one in ledger.held.values()} | {one["host"] for one in records if one.get("host")}
+    names |= {host for found in ledger.seen.values() for host in found}
+    ledger.hosts = hosts.load(connection, names)
+    read_rules(connection, ledger, [one for one in map(_readable, records) if one])
+    outcomes = [attempt(dict(record), lambda one: _claim_one(ledger, one)) for record in records]
+    write(connection, ledger)
+    return [_with_generation(outcome, ledger) for outcome in outcomes]
+
+
+def _seen(gathered: list[Record], uuids: set[str]) -> dict[str, set[str]]:
+    """Return on which hosts there is a domain of each of these instances."""
+    found: dict[str, set[str]] = {}
+    for record in gathered:
+        for uuid in uuids.intersection(capacity.guests(record)):
+            found.setdefault(uuid, set()).add(record["name"])
+    return found
+
+
+def _readable(record: Record) -> Claim | None:
+    """Return the claim of a record; one that cannot be read says so when its turn comes."""
+    try:
+        return Claim.from_record(record)
+    except ItemError:
+        return None
+
+
+def _with_generation(outcome: Outcome, ledger: Ledger) -> Outcome:
+    """Return the outcome with the generation that its host has after this transaction."""
+    host = ledger.hosts.get(outcome.facts.get("host", ""))
+    return replace(outcome, facts={**outcome.facts, "generation": host.generation}) if host else outcome
+
+
+def _claim_one(ledger: Ledger, record: Record) -> Outcome:
+    """Claim one instance: it is new, as it was, to be changed, or left by a run that is gone."""
+    wanted = Claim.from_record(record)
+    held = ledger.held.get(wanted.uuid)
+    seen = ledger.seen.get(wanted.uuid, set())
+    if held is None:
+        return _bound(ledger, wanted, None, min(seen)) if seen else _place(ledger, wanted, None)
+    check_owner(held, ledger)
+    if seen and held.host in ledger.gathered - seen:
+        told = f"its domain is on {min(seen)} and the registry has it on {held.host}: move it back, or release it first"
+        raise ItemError(told, fault="request")
+    own = held.state == CLAIMED and held.run == ledger.terms.run
+    if held.state == ACTIVE and held.spec_digest == wanted.spec_digest:
+        return _unchanged(held, record)
+    if _resumed(held, wanted, ledger):
+        ledger.touched[held.uuid] = (held.state, ledger.lease_until)
+        return _unchanged(held, record)
+    if own:
+        return _place(ledger, wanted, held)
+    return _bound(ledger, wanted, held, held.host)
+
+
+def _bound(ledger: Ledger, wanted: Claim, held: Held | None, host: str) -> Outcome:
+    """Claim the instance on the one host it can be on; that another host would have room is no help."""
+    try:
+        return _place(ledger, replace(wanted, host=host), held)
+    except ItemError as error:
+        raise ItemError(str(error), fault="request")
+
+
+def _resumed(held: Held, wanted: Claim, ledger: Ledger) -> bool:
+    """Say whether this run has made this very claim already."""
+    if held.run != ledger.terms.run:
+        return False
+    if held.state == CHANGING:
+        return (held.pending or {}).get("spec_digest") == wanted.spec_digest
+    return held.state == CLAIMED and held.spec_digest == wanted.spec_digest and held.host == wanted.host
+
+
+def _unchanged(held: Held, record: Record) -> Outcome:
+    """Return the outcome of an instance that has its claim: where it is and which addresses it has."""
+    known = held.pending or held.record
+    given = {port["id"]: port.get("addresses") or [] for port in known.get("ports") or ()}
+    ports = [{**port, "addresses": given.get(port["id"], [])} for port in record.get("ports") or ()]
+    return Outcome(held.name, facts=_facts(held.host, held.state, held.created_at, ports))
+
+
+def _facts(host: str, state: str, created_at: str, ports: list[Any]) -> dict[str, Any]:
+    """Return what stage claim adds to an instance record."""
+    return {"host": host, "claim_state": state, "created_at": created_at, "ports": ports}
+
+
+def _place(ledger: Ledger, wanted: Claim, held: Held | None) -> Outcome:
+    """Claim the instance on the host it wants if every rule allows it; nothing is kept of one that is refused."""
+    settled = held is not None and held.state in (ACTIVE, CHANGING)
+    amounts = larger(wanted.resources, held.resources) if settled else dict(wanted.resources)
+    host = ledger.hosts.get(wanted.host)
+    if host is None:
+        raise ItemError(f"the registry has never seen host {wanted.host}: run stage host_info on it")
+    _check_names(ledger, wanted)
+    more = _growth(amounts, held)
+    limits = ledger.terms.quotas.get(wanted.project) or {}
+    quotas.check(wanted.project, limits, ledger.usage[wanted.project], more)
+    ports = _addressed(ledger, wanted)
+    _check_host(ledger, wanted, host, amounts)
+    record = kept(
+        {**wanted.record, "host": wanted.host, "ports": ports, "created_at": held.created_at if held else ledger.now}
+    )
+    claimed = _claimed(ledger, wanted, held, record, settled)
+    _book(ledger, claimed, wanted, ports, amounts, more)
+    ledger.note(claimed, "change" if settled else "adopt" if held and held.run != ledger.terms.run else "claim")
+    before = {"host": held.host, "claim_state": held.state, "spec_digest": held.spec_digest} if held else {}
+    after = {
+        "host": claimed.host,
+        "claim_state": claimed.state,
+        "spec_digest": wanted.spec_digest,
+        "addresses": told(ports),
+    }
+    facts = _facts(claimed.host, claimed.state, claimed.created_at, ports)
+    return Outcome(wanted.name, changed=True, before=before, after=after, facts=facts)
+
+
+def _check_names(ledger: Ledger, wanted: Claim) -> None:
+    """Raise ItemError if the name, the domain's name or a MAC belongs to another instance."""
+    if ledger.names.get((wanted.project, wanted.name), wanted.uuid) != wanted.uuid:
+        other = ledger.names[(wanted.project, wanted.name)]
+        raise ItemError(
+            f"project {wanted.project} has another {wanted.name}, uuid {other}: choose another name", "request"
+        )
+    if ledger.domains.get((wanted.host, wanted.domain), wanted.uuid) != wanted.uuid:
+        other = ledger.domains[(wanted.host, wanted.domain)]
+        raise ItemError(
+            f"domain name {wanted.domain} on {wanted.host} belongs to instance {other}: choose another host or name"
+        )
+    if ledger.hosts[wanted.host].stranger(wanted.domain, wanted.uuid):
+        raise ItemError(f"{wanted.host} has a domain {wanted.domain} that is not ours: choose another host or name")
+    macs: dict[str, str] = {}
+    for port in wanted.ports:
+        if ledger.macs.get(port.mac, port.id) != port.id or macs.setdefault(port.mac, port.id) != port.id:
+            other = ledger.macs.get(port.mac, macs.get(port.mac))
+            raise ItemError(f"MAC {port.mac} belongs to port {other}: choose another", fault="request")
+        if ledger.ports.get(port.id, wanted.uuid) != wanted.uuid:
+            raise ItemError(
+                f"port {port.id} belongs to instance {ledger.ports[port.id]}: choose another name", fault="request"
+            )
+
+
+def _growth(amounts: Mapping[str, int], held: Held | None) -> dict[str, int]:
+    """Return how much more the instance counts for than it does now."""
+    new, old = quotas.demand(amounts), quotas.demand(held.resources) if held else quotas.NOTHING
+    return {name: new[name] - old[name] for name in new}
+
+
+def _addressed(ledger: Ledger, wanted: Claim) -> list[dict[str, Any]]:
+    """Return the instance's ports with their addresses."""
+    about: dict[Any, set[str]] = {}
+    ports = []
+    for port, record in zip(wanted.ports, wanted.record.get("ports") or ()):
+        key = (port.scope, port.network)
+        chosen = addresses.choose(port, ledger.books[key], about.setdefault(key, set()))
+        about[key].update(one["address"] for one in chosen)
+        ports.append({**record, "addresses": chosen})
+    return ports
+
+
+def _check_host(ledger: Ledger, wanted: Claim, host: hosts.Host, amounts: Mapping[str, int]) -> None:
+    """Raise ItemError if the host may not, or cannot, take the instance; another host might."""
+    if wanted.group:
+        members = ledger.groups[(wanted.project, wanted.group.name)]
+        if wanted.uuid in members:
+            members = {uuid: at for uuid, at in members.items() if uuid != wanted.uuid}
+        groups.check(wanted.group, members, host.name)
+    host.check(wanted.uuid, amounts)
+
+
+def _claimed(ledger: Ledger, wanted: Claim, held: Held | None, record: dict[str, Any], settled: bool) -> Held:
+    """Return the instance as the registry is to have it."""
+    claimed = Held(
+        uuid=wanted.uuid,
+        project=wanted.project,
+        name=wanted.name,
+        domain=wanted.domain,
+        host=wanted.host,
+        state=CLAIMED,
+        record=record,
+        pending=None,
+        spec_digest=wanted.spec_digest,
+        run=ledger.terms.run,
+        lease_until=ledger.lease_until,
+        created_at=record["created_at"],
+        updated_at=ledger.now,
+    )
+    if not settled:
+        return claimed
+    return replace(
+        claimed, state=CHANGING, domain=held.domain, record=held.record, pending=record, spec_digest=held.spec_digest
+    )
+
+
+def _book(
+    ledger: Ledger, claimed: Held, wanted: Claim, ports: list[Any], amounts: Mapping[str, int], more: Mapping[str, int]
+) -> None:
+    """The ledger counts the claim, for those that come after it."""
+    uuid = claimed.uuid
+    ledger.rewritten[uuid] = claimed
+    if uuid in ledger.held and ledger.held[uuid].host in ledger.hosts:
+        ledger.hosts[ledger.held[uuid].host].release(uuid)
+    ledger.hosts[claimed.host].take(uuid, amounts)
+    ledger.names[(claimed.project, claimed.name)] = uuid
+    ledger.domains[(claimed.host, claimed.domain)] = uuid
+    usage = ledger.usage[claimed.project]
+    ledger.usage[claimed.project] = {name: usage[name] + more[name] for name in usage}
+    if wanted.group:
+        ledger.groups[(wanted.project, wanted.group.name)][uuid] = claimed.host
+    for port, record in zip(wanted.ports, ports):
+        ledger.macs[port.mac] = port.id
+        ledger.ports[port.id] = uuid
+        for one in record["addresses"]:
+            ledger.books[(port.scope, port.network)].give(one["address"], port.id, wanted.label)

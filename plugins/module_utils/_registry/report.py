@@ -1,0 +1,74 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the registry knows, for people, plans and audits: one query for each table. Private to this collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from . import actions, hosts, quotas
+from .schema import VERSION
+from .sql import clock, fetch, sa, seconds_between
+
+if sa is not None:
+    from .schema import INSTANCES
+
+STORED = ("uuid", "project", "name", "domain", "host", "state", "run", "lease_until", "created_at", "updated_at")
+
+
+def instances(connection: Any, now: str, records: bool = False) -> list[dict[str, Any]]:
+    """Return all instances by project and name; `records` adds the whole record of each."""
+    rows = connection.execute(sa.select(INSTANCES).order_by(INSTANCES.c.project, INSTANCES.c.name)).all()
+    return [_instance(row, now, records) for row in rows]
+
+
+def _instance(row: Any, now: str, records: bool) -> dict[str, Any]:
+    """Return one instance as it is shown."""
+    shown = {key: getattr(row, key) for key in STORED}
+    ports = row.record.get("ports") or ()
+    shown["flavor"] = (row.record.get("flavor") or {}).get("name")
+    shown["image"] = (row.record.get("image") or {}).get("name")
+    shown["addresses"] = [one["address"] for port in ports for one in port.get("addresses") or ()]
+    shown["age"] = seconds_between(row.created_at, now)
+    shown["expired"] = bool(row.lease_until and row.lease_until <= now)
+    return {**shown, "record": row.record} if records else shown
+
+
+def fleet(connection: Any, now: str, names: Iterable[str] | None = None) -> list[dict[str, Any]]:
+    """Return the hosts of these names, or all, each with its record as it is now, and how old its last look is."""
+    found = hosts.load(connection, names)
+    who = sa.select(INSTANCES.c.uuid, INSTANCES.c.domain, INSTANCES.c.project)
+    rows = connection.execute(who).all() if names is None else fetch(connection, who, INSTANCES.c.host, found)
+    claimed = {uuid: {"name": domain, "project": project} for uuid, domain, project in rows}
+    return [
+        {
+            "name": host.name,
+            "updated_at": host.updated_at,
+            "age": seconds_between(host.updated_at, now),
+            "generation": host.generation,
+            "record": host.as_record(claimed),
+        }
+        for _, host in sorted(found.items())
+    ]
+
+
+def records(connection: Any, names: Iterable[str] | None = None) -> list[dict[str, Any]]:
+    """Return the records of these hosts, or all, with the promises of now."""
+    return [one["record"] for one in fleet(connection, clock(connection), names)]
+
+
+def everything(connection: Any, gather: Iterable[str], with_records: bool, count: int) -> dict[str, Any]:
+    """Return what was asked for under its name, and the version; without a registry (connection None) it is empty."""
+    if connection is None:
+        nothing: dict[str, Any] = {"instances": [], "hosts": [], "projects": {}, "actions": []}
+        return {"schema_version": None, **{name: nothing[name] for name in gather}}
+    now = clock(connection)
+    readers = {
+        "instances": lambda: instances(connection, now, with_records),
+        "hosts": lambda: fleet(connection, now),
+        "projects": lambda: quotas.usage(connection),
+        "actions": lambda: actions.latest(connection, count),
+    }
+    return {"schema_version": VERSION, **{name: readers[name]() for name in gather}}

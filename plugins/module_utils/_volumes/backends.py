@@ -1,0 +1,19 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kinds of volumes. A backend is a file with these names, and is listed here:
+
+FORMAT: the disk format that the guest's XML names.
+prepare(volume): the volume is made under an unfinished name; ItemError, and nothing is left, when it cannot be.
+publish(volume): the prepared volume has its name, at once.
+state(volume): "ready", "prepared" or "missing".
+in_use(volume): whether a running guest has it open.
+grow(volume, size): the volume, which nobody has open, has so many bytes.
+remove(volume): it is gone, prepared or ready; returns whether there was one.
+"""
+
+from __future__ import annotations
+
+from . import qcow2, raw
+
+BACKENDS = {"qcow2": qcow2, "raw": raw}

@@ -1,0 +1,54 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A plain file with the bytes of the disk: nothing between the guest and the file system; holes stay holes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import TYPE_CHECKING
+
+from .._qemu_img import run
+from .file import check_base, check_space, in_use, made, publish, remove, state
+
+if TYPE_CHECKING:
+    from .volume import Volume
+
+__all__ = ["FORMAT", "grow", "in_use", "prepare", "publish", "remove", "state"]
+
+FORMAT = "raw"
+FICLONE = 0x40049409  # linux/fs.h: the target shares the blocks of the source until one is written
+CONVERT_SECONDS = 3600  # of CPU: a conversion works on an image that was inspected
+
+
+def prepare(volume: Volume) -> None:
+    """A copy of the base, or an empty disk, is there under an unfinished name, at its final size."""
+    if volume.base:
+        check_base(volume)
+    check_space(volume)
+    made(volume, lambda path: _write(volume, path))
+
+
+def grow(volume: Volume, size: int) -> None:
+    """The disk has that size."""
+    os.truncate(volume.path, size)
+
+
+def _write(volume: Volume, path: str) -> None:
+    with open(path, "xb"):
+        pass
+    if volume.base and not (volume.base_format == FORMAT and _reflinked(volume.base, path)):
+        arguments = ["convert", "-q", "-f", volume.base_format, "-O", FORMAT, volume.base, path]
+        run(arguments, f"copy {volume.base} to volume {volume.name}", CONVERT_SECONDS)
+    os.truncate(path, volume.size)
+
+
+def _reflinked(source: str, target: str) -> bool:
+    """Return whether the file system made the target share the source's blocks (XFS, Btrfs; not ext4)."""
+    with open(source, "rb") as read, open(target, "wb") as written:
+        try:
+            fcntl.ioctl(written.fileno(), FICLONE, read.fileno())
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,99 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a volume of an instance is wanted to be, and what the host recorded about the one it has."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from .._files import instance_directory, read_json, spoken, write_whole
+from .._model.errors import ItemError
+from .backends import BACKENDS
+
+RECORD = "volumes.json"
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # it becomes part of a file's name
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A disk of an instance.
+
+    `size` is bytes, and 0 in a wanted one that takes the size of its image; `base` is the cached image it is made
+    from, empty for a blank one, `image` the name of that in the catalogue.
+    """
+
+    name: str
+    backend: str
+    format: str
+    path: str
+    size: int
+    image: str = ""
+    base: str = ""
+    base_format: str = ""
+
+
+def wanted(instance: dict[str, Any], state_dir: str) -> list[Volume]:
+    """Return the volumes that the record asks for; the one with boot_index 0 is made from the image."""
+    directory = instance_directory(state_dir, instance.get("uuid", ""))
+    return [_wanted(instance, entry, directory) for entry in instance.get("volumes") or []]
+
+
+def _wanted(instance: dict[str, Any], entry: dict[str, Any], directory: str) -> Volume:
+    name, backend = entry.get("name") or "", entry.get("backend") or ""
+    if not NAME.fullmatch(name):
+        raise ItemError(f"volume name {name!r} must be of a to z, 0 to 9 and -, at most 63 long", fault="request")
+    if backend not in BACKENDS:
+        known = ", ".join(BACKENDS)
+        raise ItemError(f"volume {name}: backend is {backend!r}, but must be one of {known}", fault="request")
+    image = (instance.get("image") or {}) if entry.get("boot_index") == 0 else {}
+    if image and not image.get("path"):
+        raise ItemError(f"volume {name}: image {image.get('name')} has no path: stage image runs before stage volume")
+    disk_format = BACKENDS[backend].FORMAT
+    return Volume(
+        name=name,
+        backend=backend,
+        format=disk_format,
+        path=os.path.join(directory, f"{name}.{disk_format}"),
+        size=(entry.get("size_gb") or 0) * GIB,
+        image=image.get("name") or "",
+        base=image.get("path") or "",
+        base_format=image.get("format") or "",
+    )
+
+
+def sized(volume: Volume, image: dict[str, Any]) -> Volume:
+    """Return the volume that is to be made: as large as asked for, or as its image, which must fit.
+
+    In check mode an image that is not cached yet has no size, and neither has the volume.
+    """
+    needed = (image.get("virtual_size") or 0) if volume.base else 0
+    if volume.size and volume.size < needed:
+        raise ItemError(
+            f"volume {volume.name} is to have {spoken(volume.size)}, but image {volume.image} needs {spoken(needed)}: "
+            f"take a flavor with a larger disk_gb",
+            fault="request",
+        )
+    if not volume.size and not volume.base:
+        raise ItemError(f"volume {volume.name} has neither an image nor a size: give it size_gb", fault="request")
+    return replace(volume, size=volume.size or needed)
+
+
+def recorded(directory: str) -> dict[str, Volume]:
+    """Return the volumes that the host made for an instance, by name."""
+    entries = read_json(os.path.join(directory, RECORD)).get("volumes") or []
+    try:
+        return {entry["name"]: Volume(**entry) for entry in entries}
+    except (TypeError, KeyError):
+        raise ItemError(f"{directory}/{RECORD} was altered: restore it, or delete the instance")
+
+
+def record(directory: str, volumes: dict[str, Volume]) -> None:
+    """The host remembers the volumes, above all their format: a disk that a guest has written is never probed."""
+    content = {"volumes": [asdict(volumes[name]) for name in sorted(volumes)]}
+    write_whole(os.path.join(directory, RECORD), json.dumps(content, indent=1).encode() + b"\n")

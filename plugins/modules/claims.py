@@ -1,0 +1,256 @@
+#!/usr/bin/python
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Claim, settle and release instances in the registry."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: claims
+short_description: Claim, settle and release instances in the registry
+description:
+  - Gives each instance its place in the fleet, in one transaction, so that no host is promised beyond what it may be,
+    no name, MAC or address is given twice and no quota is exceeded, however many controllers run at the same moment.
+  - An instance for which a rule does not hold fails and says why; the others have their claims all the same.
+  - An instance that the registry has already stays on its host, whatever host is asked for, and keeps its addresses.
+author:
+  - The virtfleet.compute authors (@virtfleet)
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+    details: All rules are checked in a transaction that is rolled back; a registry that is not there is not made.
+  diff_mode:
+    support: full
+  platform:
+    support: full
+    platforms: posix
+options:
+  instances:
+    description:
+      - Instance records as they flow through the stages of a boot.
+      - V(present) needs C(name), C(uuid), C(host), C(flavor) and C(spec_digest), and takes C(project), C(domain),
+        C(ports), C(server_group) and C(resources).
+      - V(active) and V(absent) need C(name) and C(uuid).
+    type: list
+    elements: dict
+    required: true
+  state:
+    description:
+      - V(present) claims.
+      - V(active) settles. The claims of O(run) become active; that of an instance with C(failed=true) is released,
+        or put back to what it was before this run changed it, unless its record says C(undone=false). Such an instance
+        stays failed, with its own C(msg).
+      - V(absent) releases everything an instance holds. The log of what was done to it stays.
+    type: str
+    choices: [present, active, absent]
+    default: present
+  run:
+    description: What this run is called. A claim belongs to the run that made it until it is settled.
+    type: str
+    required: true
+  lease:
+    description:
+      - Seconds for which a claim belongs to O(run) alone. After that another run takes over what a dead run left.
+      - Claiming again renews the lease.
+    type: int
+    default: 900
+  takeover:
+    description: Runs that are known to be dead, so that their claims may be taken over at once; V(all) for any run.
+    type: list
+    elements: str
+    default: []
+  hosts:
+    description:
+      - Host records that were gathered in this run. They are remembered; a host left out is as remembered.
+      - Read are C(name), C(vcpus), C(memory_mb) and C(disk_gb), each also with C(_used), promised to all its domains;
+        C(cpu_allocation_ratio), C(ram_allocation_ratio) and C(disk_allocation_ratio); C(reserved_vcpus),
+        C(reserved_memory_mb) and C(reserved_disk_gb); C(inventory); and C(instances), with C(uuid), C(name), C(vcpus),
+        C(memory_mb) and C(disk_gb) of each domain.
+    type: list
+    elements: dict
+    default: []
+  projects:
+    description:
+      - Projects by name, each with a C(quota) of C(instances), C(cores) and C(memory_mb).
+      - What is not said is Nova's default of 10, 20 and 51200; -1 is no limit.
+    type: dict
+    default: {}
+  who:
+    description: On whose behalf, for the log of actions.
+    type: str
+    default: ''
+  why:
+    description: For what reason, for the log of actions.
+    type: str
+    default: ''
+  registry_url:
+    description: The registry, as C(sqlite:////absolute/path) or C(postgresql://user@host/name).
+    type: str
+    default: sqlite:////var/lib/virtfleet/registry/registry.db
+  timeout:
+    description: Seconds to wait while other runs write to the registry.
+    type: int
+    default: 60
+requirements:
+  - SQLAlchemy >= 1.4
+  - psycopg2 for a registry in PostgreSQL
+seealso:
+  - module: virtfleet.compute.registry_info
+"""
+
+EXAMPLES = r"""
+- name: Claim what the scheduler has placed
+  virtfleet.compute.claims:
+    instances: "{{ placed }}"
+    hosts: "{{ gathered }}"
+    run: "{{ run_id }}"
+  delegate_to: kvm1
+
+- name: Settle what became of it
+  virtfleet.compute.claims:
+    instances: "{{ booted }}"
+    state: active
+    run: "{{ run_id }}"
+  delegate_to: kvm1
+
+- name: Release what was deleted, in a registry in PostgreSQL
+  virtfleet.compute.claims:
+    registry_url: postgresql://virtfleet@db.example.com/virtfleet
+    instances: "{{ deleted }}"
+    state: absent
+    run: "{{ run_id }}"
+    who: ops
+    why: ticket 4711
+"""
+
+RETURN = r"""
+instances:
+  description: The instances as given, in the same order, with what the registry says of them.
+  returned: when the registry could be used
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name as given.
+      type: str
+      sample: web-1
+    changed:
+      description: Whether the registry was changed for this instance.
+      type: bool
+      sample: true
+    failed:
+      description: Whether the instance has no claim; with O(state=active) also whether it came here as failed.
+      type: bool
+      sample: false
+    msg:
+      description: Why it failed.
+      type: str
+      sample: ''
+    fault:
+      description: V(host) when another host might take it, V(request) when none will.
+      type: str
+      returned: when failed
+      sample: host
+    host:
+      description: The host it is on, which for an instance the registry had already may differ from the one asked for.
+      type: str
+      sample: kvm1
+    claim_state:
+      description:
+        - V(claimed) until it is settled, V(active) after it, V(changing) for an active one whose specification changed.
+        - Empty when nothing is claimed any more.
+      type: str
+      sample: claimed
+    created_at:
+      description: When it was first claimed, in UTC.
+      type: str
+      sample: '2026-01-01 10:00:00'
+    generation:
+      description: How often the promises of its host have changed.
+      type: int
+      sample: 7
+    ports:
+      description: Its ports, each with C(addresses).
+      type: list
+      elements: dict
+      sample: [{id: 0b9f, network: lan, addresses: [{address: 192.0.2.20, prefix: 24, gateway: 192.0.2.1}]}]
+    released:
+      description: Whether the claim of a failed instance was released.
+      type: bool
+      returned: with O(state=active) for a failed instance
+      sample: true
+hosts:
+  description: Host records with the promises of now, for placing again what was refused.
+  returned: when an instance was refused by its host
+  type: list
+  elements: dict
+  sample: [{name: kvm1, vcpus: 8, vcpus_used: 32, memory_mb: 16384, memory_mb_used: 8192}]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._bulk import finish, unique_names
+from ..module_utils._model.errors import ItemError
+from ..module_utils._registry import claims, report, settle
+from ..module_utils._registry.connection import writing
+from ..module_utils._registry.ledger import Terms
+
+ARGUMENTS = {
+    "instances": {"type": "list", "elements": "dict", "required": True},
+    "state": {"type": "str", "choices": ["present", "active", "absent"], "default": "present"},
+    "run": {"type": "str", "required": True},
+    "lease": {"type": "int", "default": 900},
+    "takeover": {"type": "list", "elements": "str", "default": []},
+    "hosts": {"type": "list", "elements": "dict", "default": []},
+    "projects": {"type": "dict", "default": {}},
+    "who": {"type": "str", "default": ""},
+    "why": {"type": "str", "default": ""},
+    # A URL may carry a password.
+    "registry_url": {"type": "str", "default": "sqlite:////var/lib/virtfleet/registry/registry.db", "no_log": True},
+    "timeout": {"type": "int", "default": 60},
+}
+
+
+def main():
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    asked, instances = module.params, module.params["instances"]
+    problem = unique_names([{"name": f"{one.get('project') or 'default'}/{one.get('name')}"} for one in instances])
+    if problem:
+        module.fail_json(msg=problem)
+    try:
+        with writing(asked["registry_url"], asked["timeout"], rehearse=module.check_mode) as connection:
+            outcomes, hosts = carry_out(connection, asked, terms(asked))
+    except ItemError as error:
+        module.fail_json(msg=str(error))
+    finish(module, "instances", instances, outcomes, **({"hosts": hosts} if hosts else {}))
+
+
+def terms(asked):
+    """Return in whose name and under which rules the transaction is made."""
+    return Terms(
+        run=asked["run"],
+        lease=asked["lease"],
+        quotas={name: (project or {}).get("quota") or {} for name, project in asked["projects"].items()},
+        takeover=frozenset(asked["takeover"]),
+        who=asked["who"],
+        why=asked["why"],
+    )
+
+
+def carry_out(connection, asked, given):
+    """Return what became of each instance, and the hosts as they are now if one of them refused."""
+    if asked["state"] == "active":
+        return settle.settle(connection, asked["instances"], given), []
+    if asked["state"] == "absent":
+        return settle.release(connection, asked["instances"], given), []
+    outcomes = claims.claim(connection, asked["instances"], asked["hosts"], given)
+    if not any(one.error and one.fault == "host" for one in outcomes):
+        return outcomes, []
+    return outcomes, report.records(connection, [one["name"] for one in asked["hosts"]] or None)
+
+
+if __name__ == "__main__":
+    main()

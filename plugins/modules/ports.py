@@ -1,0 +1,191 @@
+#!/usr/bin/python
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ports
+short_description: Plug the network ports of instances
+description:
+  - Gives each port of each instance its own tap on its bridge, guarded by nftables rules, and proves that it is
+    plugged.
+  - The rules stand before the tap does. They let a guest send only from its own MAC and addresses (IPv4, ARP, IPv6,
+    neighbour discovery), and keep it from being a DHCP server or router and from sending VLAN tags, spanning tree or
+    other kinds of frames, unless the port says C(port_security=false).
+  - All ports of a host are one ruleset that is replaced in one transaction, in the tables C(bridge virtfleet) and
+    C(ip virtfleet_nat). Tables, bridges and taps of others are never touched.
+  - A network of type V(nat) gets a private bridge with the gateway's address, made when its first port is plugged, and
+    reaches the outside masqueraded. A network of type V(bridge) uses a bridge that the host already has.
+  - Each port is saved as C(ports/<id>.json) below O(state_dir), from which M(virtfleet.compute.port_hook) plugs it
+    again after a reboot.
+author:
+  - The virtfleet.compute authors (@virtfleet)
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  platform:
+    platforms: linux
+    support: full
+options:
+  instances:
+    description:
+      - The instance records of this host, with C(name), C(uuid), C(domain) and C(ports).
+      - A port without C(addresses) gets its address from a DHCP server of others, so it may use any address, but only
+        its own MAC.
+    type: list
+    elements: dict
+    required: true
+  state:
+    description:
+      - V(present) plugs the ports. What stands already is left alone; a tap that was deleted or rules that were flushed
+        are made again.
+      - V(absent) deletes the taps, saved ports and rules of the instances, also when they are half made. The bridge of
+        a V(nat) network stays.
+    type: str
+    choices: [present, absent]
+    default: present
+  plug_timeout:
+    description:
+      - Seconds after which a port that is not plugged is given up and undone.
+    type: float
+    default: 10
+  state_dir:
+    description:
+      - Where the collection keeps what must survive a reboot of the host.
+    type: path
+    default: /var/lib/virtfleet
+  run_dir:
+    description:
+      - Where the collection keeps locks and what a reboot may take.
+    type: path
+    default: /run/virtfleet
+seealso:
+  - module: virtfleet.compute.ports_info
+  - module: virtfleet.compute.port_hook
+"""
+
+EXAMPLES = r"""
+- name: Plug the ports of the instances
+  virtfleet.compute.ports:
+    instances: "{{ instances }}"
+
+- name: See what would be plugged
+  virtfleet.compute.ports:
+    instances: "{{ instances }}"
+  check_mode: true
+  diff: true
+
+- name: Unplug one port
+  virtfleet.compute.ports:
+    instances:
+      - name: web-1
+        uuid: 0b6f1a0e-6d0c-5c60-a0f0-2f6f5b5a7d11
+        ports:
+          - id: 5f0c1a2b-3c4d-5e6f-8a9b-0c1d2e3f4a5b
+    state: absent
+"""
+
+RETURN = r"""
+instances:
+  description: The instances as given, in order, each with what became of it.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    name:
+      description: Name of the instance.
+      type: str
+      sample: web-1
+    changed:
+      description: Whether a port of the instance was changed, or the rules of the host were loaded again for it.
+      type: bool
+    failed:
+      description: Whether a port of the instance could not be plugged. It is undone then, unless it stood before.
+      type: bool
+    msg:
+      description: Why it failed, or empty.
+      type: str
+      sample: "mtu 9000 of network 'lan' is more than the 1500 of bridge br7"
+    fault:
+      description: Who has to act, V(host) (another host may do) or V(request).
+      type: str
+      returned: when it failed
+    ports:
+      description: The ports as given, with what was learned.
+      type: list
+      elements: dict
+      contains:
+        tap:
+          description: Name of the tap on the host.
+          type: str
+          sample: tap5f0c1a2b3c4
+        bridge:
+          description: Bridge that the tap is on.
+          type: str
+          sample: virtfleet0
+        gateway:
+          description: The guest's gateway, if the network has one.
+          type: str
+          sample: 10.0.0.1
+        plugged:
+          description: Whether the tap is on its bridge and its rules are loaded.
+          type: bool
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._bulk import Outcome, each, finish, unique_names
+from ..module_utils._model.errors import ItemError
+from ..module_utils._network import links, plug, saved, unplug
+from ..module_utils._network.host import Host, read
+
+
+def run(host, instances, absent, check_mode):
+    """Read the host once, plan every instance and, unless in check mode, apply the plans in bulk."""
+    world = read(host)
+    if absent:
+        marked = links.ours()
+        outcomes = each(instances, lambda record: unplug.plan(world, record, marked))
+        return outcomes if check_mode else unplug.unplug(host, world, instances, outcomes)
+    outcomes = each(instances, lambda record: plug.plan(world, record))
+    return outcomes if check_mode else plug.plug(host, world, instances, outcomes)
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "instances": {"type": "list", "elements": "dict", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "plug_timeout": {"type": "float", "default": 10},
+            "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
+            "run_dir": {"type": "path", "default": "/run/virtfleet"},
+        },
+        supports_check_mode=True,
+    )
+    instances, absent = module.params["instances"], module.params["state"] == "absent"
+    wrong = next((f"instance {at} has no name" for at, one in enumerate(instances, 1) if not one.get("name")), "")
+    wrong = wrong or unique_names(instances)
+    if wrong:
+        module.fail_json(msg=wrong)
+    host = Host(module.params["state_dir"], module.params["run_dir"], module.params["plug_timeout"])
+    try:
+        if module.check_mode:
+            outcomes = run(host, instances, absent, check_mode=True)
+        else:
+            with saved.lock(host.run_dir):
+                outcomes = run(host, instances, absent, check_mode=False)
+            for warning in [] if absent else plug.warnings(outcomes):
+                module.warn(warning)
+    except ItemError as error:
+        outcomes = [Outcome(one["name"], error=str(error), fault=error.fault) for one in instances]
+    finish(module, "instances", instances, outcomes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,208 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What instances name, checked beyond what a schema can say. Private to this collection."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any
+
+from ...module_utils._model import naming, schema
+from .problems import Path, Problem, instead, quoted
+
+Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Catalogue = dict[str, dict[str, Any]]
+
+
+def check(sound: dict[str, Catalogue], groups: dict[str, Any]) -> list[Problem]:
+    """Return what is wrong with the entries that fit the schema; `groups` is every security group there is."""
+    return [
+        *networks(sound["virtfleet_networks"]),
+        *security_groups(sound["virtfleet_security_groups"], groups),
+        *server_groups(sound["virtfleet_server_groups"]),
+        *keypairs(sound["virtfleet_keypairs"]),
+    ]
+
+
+def subnet(text: str) -> Subnet | None:
+    """Return the range, or nothing if the text is none; host bits are forgiven here and reported by `networks`."""
+    try:
+        return ipaddress.ip_network(text, strict=False) if "/" in text else None
+    except ValueError:
+        return None
+
+
+def address(text: str) -> Address | None:
+    """Return the address, or nothing if the text is none."""
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def networks(defined: Catalogue) -> Iterator[Problem]:
+    """Yield what is wrong with each network, and private networks that a host could not tell apart."""
+    for name, network in defined.items():
+        path = ("virtfleet_networks", name)
+        if network["type"] == "bridge" and "bridge" not in network:
+            yield Problem(path, "has no 'bridge': type bridge needs the name of a bridge that is on the hosts")
+        if network["type"] == "nat" and not network.get("subnets"):
+            yield Problem(path, "has no 'subnets': type nat needs at least one")
+        for index, one in enumerate(network.get("subnets", [])):
+            yield from one_subnet(one, (*path, "subnets", index))
+        yield from overlaps(name, network)
+    private = {name: network for name, network in defined.items() if network["type"] == "nat"}
+    for first, second in combinations(private, 2):
+        for a, b in ((a, b) for a in ranges(private[first]) for b in ranges(private[second])):
+            if a.version == b.version and a.overlaps(b):
+                yield Problem(
+                    ("virtfleet_networks", second),
+                    f"has {b}, which overlaps {a} of network {quoted(first)}: "
+                    "private networks of one host need ranges of their own",
+                )
+
+
+def ranges(network: dict[str, Any]) -> list[Subnet]:
+    """Return the ranges of the network's subnets that are ranges."""
+    return [found for one in network.get("subnets", []) if (found := subnet(one["cidr"]))]
+
+
+def overlaps(name: str, network: dict[str, Any]) -> Iterator[Problem]:
+    """Yield the subnets of one network that overlap."""
+    for (i, a), (j, b) in combinations(enumerate(ranges(network)), 2):
+        if a.version == b.version and a.overlaps(b):
+            path = ("virtfleet_networks", name, "subnets", j, "cidr")
+            yield Problem(path, f"is {b}, which overlaps {a} of subnets[{i}]: ranges must be apart")
+
+
+def one_subnet(one: dict[str, Any], path: Path) -> Iterator[Problem]:
+    """Yield what is wrong with a subnet."""
+    cidr = subnet(one["cidr"])
+    if cidr is None:
+        yield Problem((*path, "cidr"), f"is {quoted(one['cidr'])}: it must be a range such as 10.0.0.0/24")
+        return
+    if str(cidr) != one["cidr"] and "/" in one["cidr"] and address(one["cidr"].split("/")[0]) != cidr.network_address:
+        yield Problem((*path, "cidr"), f"is {quoted(one['cidr'])}, which has host bits set: write {cidr}")
+    if one.get("gateway") is not None and not usable(one["gateway"], cidr):
+        yield Problem((*path, "gateway"), f"is {quoted(one['gateway'])}, which is no address for a router in {cidr}")
+    for index, server in enumerate(one.get("dns", [])):
+        if address(server) is None:
+            yield Problem((*path, "dns", index), f"is {quoted(server)}: it must be an address such as 10.0.0.1")
+    for index, pool in enumerate(one.get("pool", [])):
+        wrong = pool_problem(pool, cidr)
+        if wrong:
+            yield Problem((*path, "pool", index), f"is {quoted(pool)}{wrong}")
+
+
+def usable(text: str, cidr: Subnet) -> bool:
+    """Tell whether the text is an address of the range that a machine can have."""
+    found = address(text)
+    return found is not None and found in cidr and not reserved(found, cidr)
+
+
+def reserved(found: Address, cidr: Subnet) -> bool:
+    """Tell whether the address is the range's own or its broadcast; ranges of one or two addresses have neither."""
+    if cidr.num_addresses <= 2:
+        return False
+    return found == cidr.network_address or (cidr.version == 4 and found == cidr.broadcast_address)
+
+
+def pool_problem(pool: str, cidr: Subnet) -> str:
+    """Return what is wrong with a pool, or an empty string."""
+    ends = [address(end.strip()) for end in pool.split("-")]
+    if len(ends) > 2 or None in ends:
+        return ": it must be an address or first-last, such as 10.0.0.20-10.0.0.99"
+    outside = next((str(end) for end in ends if end not in cidr), None)
+    if outside:
+        return f": {outside} is outside {cidr}"
+    return f": it ends before it begins; write {ends[1]}-{ends[0]}" if ends[0] > ends[-1] else ""
+
+
+def security_groups(sound: Catalogue, defined: dict[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with the rules."""
+    for name, group in sound.items():
+        for index, rule in enumerate(group.get("rules", [])):
+            path = ("virtfleet_security_groups", name, "rules", index)
+            if "remote" in rule and "remote_group" in rule:
+                yield Problem(path, "has both 'remote' and 'remote_group': write two rules")
+            if "remote" in rule and subnet(rule["remote"]) is None:
+                yield Problem((*path, "remote"), f"is {quoted(rule['remote'])}: it must be a range such as 10.0.0.0/24")
+            if "remote_group" in rule and rule["remote_group"] not in defined:
+                yield not_there((*path, "remote_group"), rule["remote_group"], "virtfleet_security_groups", defined)
+            if "ports" in rule and rule.get("protocol") not in ("tcp", "udp"):
+                yield Problem((*path, "ports"), "needs 'protocol: tcp' or 'protocol: udp' beside it")
+            first, _dash, last = str(rule.get("ports", "")).partition("-")
+            if last and not int(first) <= int(last) <= 65535:
+                yield Problem(
+                    (*path, "ports"), f"is {quoted(rule['ports'])}: it must go from a lower port to a higher one"
+                )
+
+
+def server_groups(defined: Catalogue) -> Iterator[Problem]:
+    """Yield what is wrong with the policies."""
+    for name, group in defined.items():
+        if group.get("rules") and group["policy"] != "anti-affinity":
+            path = ("virtfleet_server_groups", name, "rules")
+            yield Problem(path, f"does not go with policy {group['policy']}: only anti-affinity has rules")
+
+
+def keypairs(defined: dict[str, str]) -> Iterator[Problem]:
+    """Yield the keys that are not what they say; a key's body repeats its type."""
+    for name, key in defined.items():
+        algorithm, body = key.split(" ")[:2]
+        try:
+            decoded = base64.b64decode(body, validate=True)
+        except binascii.Error:
+            decoded = b""
+        if decoded[4 : 4 + len(algorithm)] != algorithm.encode():
+            yield Problem(("virtfleet_keypairs", name), f"is no whole {algorithm} key: copy the line of the .pub file")
+
+
+def not_there(path: Path, name: str, variable: str, defined: dict[str, Any]) -> Problem:
+    """Return the problem of a name that its variable does not define."""
+    return Problem(path, f"is {quoted(name)}, which is not in {variable}: {instead(name, defined)}")
+
+
+def port_of_network(name: str, network: dict[str, Any]) -> dict[str, Any]:
+    """Return what each port on the network takes from it, complete."""
+    whole = schema.defaults(schema.NETWORK) | network
+    return {
+        "network": name,
+        "type": whole["type"],
+        "bridge": whole.get("bridge") or naming.bridge(name),
+        "mtu": whole["mtu"],
+        "subnets": [whole_subnet(one) for one in whole["subnets"]],
+        "port_security": whole["port_security"],
+    }
+
+
+def whole_subnet(one: dict[str, Any]) -> dict[str, Any]:
+    """Return the subnet with its gateway and pool said; as in Neutron the first address is the gateway's."""
+    cidr = subnet(one["cidr"])
+    first = str(cidr.network_address + 1) if cidr.num_addresses > 2 else None
+    gateway = one.get("gateway", first)
+    pool = [whole_pool(pool) for pool in one.get("pool", [])] or default_pool(cidr, gateway)
+    return {"cidr": str(cidr), "gateway": gateway, "dns": one.get("dns", []), "pool": pool}
+
+
+def whole_pool(pool: str) -> str:
+    """Return the pool as first-last."""
+    ends = [end.strip() for end in pool.split("-")]
+    return f"{ends[0]}-{ends[-1]}"
+
+
+def default_pool(cidr: Subnet, gateway: str | None) -> list[str]:
+    """Return every address of the range that a machine can have, but not the gateway's."""
+    small = cidr.num_addresses <= 2
+    first = int(cidr[0]) + (not small)
+    last = int(cidr[-1]) - (cidr.version == 4 and not small)
+    router = int(ipaddress.ip_address(gateway)) if gateway else first - 1
+    parts = [(first, min(last, router - 1)), (max(first, router + 1), last)] if first <= router else [(first, last)]
+    kind = type(cidr.network_address)
+    return [f"{kind(low)}-{kind(high)}" for low, high in parts if low <= high]

@@ -1,0 +1,253 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One entry of virtfleet_instances: what is wrong with it, and the records it stands for. Private to this collection.
+
+The rules are those of Nova's create (POST /servers) where Nova has one.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+from ...module_utils._model import naming, schema
+from . import catalogue
+from .problems import Path, Problem, listed, quoted
+
+Entry = dict[str, Any]
+Record = dict[str, Any]
+
+MOST_USER_DATA = 65535
+# libvirt keeps a domain in the file <name>.xml and writes <name>.xml.new first; a file name has at most 255 bytes.
+MOST_DOMAIN_BYTES = 255 - len(".xml.new")
+
+
+def resolve(written: Entry, path: Path, world: Any) -> tuple[list[Record], list[Problem]]:
+    """Return the records of the entry and all that is wrong with it."""
+    one = schema.defaults(schema.INSTANCE) | {key: value for key, value in written.items() if value is not None}
+    problems = list(name_problems(one, path))
+    if one["state"] == "absent":
+        world.find((*path, "project"), one["project"], "virtfleet_projects", problems)
+        return [gone(one, name) for name in naming.expand(one["name"], one["count"])], problems
+    problems += [*single_problems(one, path), *drive_problems(one, path)]
+    parts = found_parts(one, path, world, problems)
+    if parts["flavor"] and parts["image"]:
+        problems += size_problems(parts["flavor"], parts["image"], path)
+    ports = found_ports(one, path, world, problems)
+    if one["wait_for"] in ("address", "ssh") and not ports:
+        problems.append(Problem((*path, "wait_for"), f"is '{one['wait_for']}', but there is no network to reach it by"))
+    # A thing it names may have a problem of its own, told where it is defined.
+    whole = all(parts[key] for key in parts if one.get(key)) and len(ports) == len(one.get("networks", ports))
+    if problems or not whole:
+        return [], problems
+    return [record(one, name, parts, ports) for name in naming.expand(one["name"], one["count"])], []
+
+
+def look_up(written: Entry, path: Path, world: Any) -> tuple[list[Record], list[Problem]]:
+    """Return no record, and the names in an entry that is wrong in other places too which do not exist."""
+    problems: list[Problem] = []
+    found_parts({key: value for key, value in written.items() if value is not None}, path, world, problems)
+    return [], problems
+
+
+def name_problems(one: Entry, path: Path) -> Iterator[Problem]:
+    """Yield what is wrong with the name; of several instances the last has the longest one."""
+    odd = next((character for character in one["name"] if not printable(character)), "")
+    if odd:
+        yield Problem((*path, "name"), f"has the character U+{ord(odd):04X}, which cannot be printed: leave it out")
+        return
+    last = naming.expand(one["name"], one["count"])[-1]
+    size = len(naming.domain(one["project"], last).encode())
+    if len(last) > 255:
+        yield Problem((*path, "name"), f"is {len(last)} characters long with the number behind it: at most 255 fit")
+    elif size > MOST_DOMAIN_BYTES:
+        says = f"takes {size} bytes as a file name of libvirt: at most {MOST_DOMAIN_BYTES} fit, so make it shorter"
+        yield Problem((*path, "name"), says)
+
+
+def printable(character: str) -> bool:
+    """Tell whether Nova takes the character in a name: no control, format or unassigned one, of blanks only spaces."""
+    category = unicodedata.category(character)
+    return category == "Zs" or category[0] not in "CZ"
+
+
+def single_problems(one: Entry, path: Path) -> Iterator[Problem]:
+    """Yield what only one instance can have, and a lower bound above the number."""
+    if one["count"] > 1:
+        if "hostname" in one:
+            yield Problem((*path, "hostname"), f"does not go with count {one['count']}: leave it out or write entries")
+        for index, network in enumerate(one.get("networks", [])):
+            if network.get("fixed_ip"):
+                says = f"does not go with count {one['count']}: only one instance can have {network['fixed_ip']}"
+                yield Problem((*path, "networks", index, "fixed_ip"), says)
+    if one.get("min_count", 1) > one["count"]:
+        yield Problem((*path, "min_count"), f"is {one['min_count']}, more than the count of {one['count']}")
+
+
+def drive_problems(one: Entry, path: Path) -> Iterator[Problem]:
+    """Yield what is wrong with what the guest is told."""
+    size = len((one.get("user_data") or "").encode())
+    encoded = (size + 2) // 3 * 4
+    if encoded > MOST_USER_DATA:
+        yield Problem(
+            (*path, "user_data"),
+            f"is {size:,} bytes, {encoded:,} when base64-encoded: at most {MOST_USER_DATA:,} fit "
+            f"({MOST_USER_DATA // 4 * 3:,} plain), so let it fetch the rest from a URL",
+        )
+    told = [key for key in ("user_data", "admin_pass", "files", "key_name") if one.get(key)]
+    if told and one["config_drive"] == "none":
+        yield Problem((*path, "config_drive"), f"is 'none', so the guest would never see its {listed(told)}")
+    paths = [file["path"] for file in one["files"]]
+    for again in dict.fromkeys(name for index, name in enumerate(paths) if name in paths[:index]):
+        yield Problem((*path, "files"), f"has {quoted(again)} twice: once is enough")
+
+
+def found_parts(one: Entry, path: Path, world: Any, problems: list[Problem]) -> dict[str, Any]:
+    """Return the things the entry names; None for those that cannot be used, and a problem added if that is news."""
+    parts = {}
+    for key, variable in (
+        ("project", "virtfleet_projects"),
+        ("flavor", "virtfleet_flavors"),
+        ("image", "virtfleet_images"),
+        ("server_group", "virtfleet_server_groups"),
+        ("key_name", "virtfleet_keypairs"),
+    ):
+        parts[key] = world.find((*path, key), one[key], variable, problems) if key in one else None
+    parts.pop("project")
+    parts["flavor"] = parts["flavor"] and schema.defaults(schema.FLAVOR) | parts["flavor"]
+    parts["image"] = parts["image"] and schema.defaults(schema.IMAGE) | parts["image"]
+    return parts
+
+
+def size_problems(flavor: dict[str, Any], image: dict[str, Any], path: Path) -> Iterator[Problem]:
+    """Yield what the image needs and the flavor does not have; a disk of 0 GiB is as large as the image."""
+    if flavor["memory_mb"] < image["min_ram_mb"]:
+        says = (
+            f"has {flavor['memory_mb']} MiB of memory and the image needs {image['min_ram_mb']}: take a larger flavor"
+        )
+        yield Problem((*path, "flavor"), says)
+    if 0 < flavor["disk_gb"] < image["min_disk_gb"]:
+        says = f"has a disk of {flavor['disk_gb']} GiB and the image needs {image['min_disk_gb']}: take a larger flavor"
+        yield Problem((*path, "flavor"), says)
+
+
+def found_ports(one: Entry, path: Path, world: Any, problems: list[Problem]) -> list[dict[str, Any]]:
+    """Return the ports without what is derived from the name; those that cannot be used are left out."""
+    groups = [
+        {"name": name, "rules": group.get("rules", [])}
+        for index, name in enumerate(one["security_groups"])
+        for group in [world.find((*path, "security_groups", index), name, "virtfleet_security_groups", problems)]
+        if group is not None
+    ]
+    ports = []
+    for index, wanted in enumerate(wanted_networks(one, path, world, problems)):
+        place = (*path, "networks", index)
+        network = world.find((*place, "network"), wanted["network"], "virtfleet_networks", problems)
+        if network is None:
+            continue
+        port = catalogue.port_of_network(wanted["network"], network)
+        port["fixed_ip"] = wanted.get("fixed_ip")
+        port["port_security"] = wanted.get("port_security", port["port_security"])
+        port["security_groups"] = groups
+        problems += fixed_ip_problems(port, (*place, "fixed_ip"))
+        if groups and not port["port_security"]:
+            says = "is off, so security groups would do nothing: turn it on or leave security_groups out"
+            problems.append(Problem((*place, "port_security"), says))
+        ports.append(port)
+    return ports
+
+
+def wanted_networks(one: Entry, path: Path, world: Any, problems: list[Problem]) -> list[dict[str, Any]]:
+    """Return the networks the entry names; without a word about them the only one there is."""
+    if "networks" in one:
+        return one["networks"]
+    names = sorted(world.names.get("virtfleet_networks", ()))
+    if len(names) > 1:
+        says = f"has no 'networks', and there is more than one to choose from: name one of {listed(names)}, or write []"
+        problems.append(Problem(path, says))
+        return []
+    return [{"network": name} for name in names]
+
+
+def fixed_ip_problems(port: dict[str, Any], path: Path) -> Iterator[Problem]:
+    """Yield what is wrong with the address the user asks for."""
+    asked = port["fixed_ip"]
+    if asked is None:
+        return
+    if catalogue.address(asked) is None:
+        yield Problem(path, f"is {quoted(asked)}: it must be an address such as 10.0.0.31")
+        return
+    ranges = {one["cidr"]: one for one in port["subnets"]}
+    home = next((one for cidr, one in ranges.items() if catalogue.address(asked) in catalogue.subnet(cidr)), None)
+    if home is None:
+        there = f"there is {listed(ranges)}" if ranges else "it has none"
+        yield Problem(path, f"is {asked}, which is in no subnet of network {quoted(port['network'])}: {there}")
+    elif home["gateway"] and catalogue.address(asked) == catalogue.address(home["gateway"]):
+        yield Problem(path, f"is {asked}, which is the gateway of {home['cidr']}: take another")
+    elif not catalogue.usable(asked, catalogue.subnet(home["cidr"])):
+        yield Problem(path, f"is {asked}, which no machine in {home['cidr']} can have: take another")
+
+
+def gone(one: Entry, name: str) -> Record:
+    """Return the record of an instance that should not be there: only what finds it."""
+    project = one["project"]
+    identity = naming.instance_uuid(project, name)
+    found = {"name": name, "uuid": identity, "project": project, "domain": naming.domain(project, name)}
+    return {**found, "host": None, "state": "absent", "ports": [], "volumes": []}
+
+
+def record(one: Entry, name: str, parts: dict[str, Any], ports: list[dict[str, Any]]) -> Record:
+    """Return the record of one instance: complete, and without secrets."""
+    identity = naming.instance_uuid(one["project"], name)
+    made = {
+        "name": name,
+        "uuid": identity,
+        "project": one["project"],
+        "domain": naming.domain(one["project"], name),
+        "host": None,
+        "hostname": one.get("hostname") or naming.hostname(name, identity),
+        "state": one["state"],
+        "flavor": {"name": one["flavor"], **without_description(parts["flavor"], "extra_specs")},
+        "image": {"name": one["image"], **without_description(parts["image"], "properties")},
+        "volumes": [
+            {"name": "root", "backend": one["volume_backend"], "size_gb": parts["flavor"]["disk_gb"], "boot_index": 0}
+        ],
+        "ports": [own_port(one["project"], name, index, port) for index, port in enumerate(ports)],
+        "keys": [{"name": one["key_name"], "public_key": parts["key_name"].strip()}] if parts["key_name"] else [],
+        "metadata": one["metadata"],
+        "tags": one["tags"],
+        "availability_zone": one.get("availability_zone"),
+        "server_group": parts["server_group"] and {"name": one["server_group"], "rules": {}, **parts["server_group"]},
+        "wait_for": one["wait_for"],
+        "config_drive": one["config_drive"],
+        "user_data_digest": naming.user_data_digest(identity, one.get("user_data"), one["files"]),
+        "scheduling": {
+            "entry": one["name"],
+            "hints": one["hints"],
+            "requested_host": one.get("host"),
+            "force_hosts": one["force_hosts"],
+            "ignore_hosts": one["ignore_hosts"],
+            "min_count": one.get("min_count"),
+            "spread": one.get("spread"),
+        },
+    }
+    return {**made, "spec_digest": naming.spec_digest(made)}
+
+
+def without_description(part: dict[str, Any], properties: str) -> dict[str, Any]:
+    """Return the flavor or image as records have it: no words for people, and properties as texts."""
+    kept = {key: value for key, value in part.items() if key != "description"}
+    return {**kept, properties: {key: as_text(value) for key, value in part[properties].items()}}
+
+
+def as_text(value: str | int | bool) -> str:
+    """Return the value of a property as Nova keeps it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def own_port(project: str, name: str, index: int, port: dict[str, Any]) -> dict[str, Any]:
+    """Return the port with what is derived from the instance's name."""
+    identity = naming.port_id(project, name, index)
+    return {"id": identity, **port, "mac": naming.mac(identity), "tap": naming.tap(identity), "addresses": []}

@@ -1,0 +1,100 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is left to do in a run, what is given up, and what was undone."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.virtfleet.compute.plugins.filter.absent import absent
+from ansible_collections.virtfleet.compute.plugins.filter.busy_hosts import busy_hosts
+from ansible_collections.virtfleet.compute.plugins.filter.existing import existing
+from ansible_collections.virtfleet.compute.plugins.filter.give_up import give_up
+from ansible_collections.virtfleet.compute.plugins.filter.plan import plan
+from ansible_collections.virtfleet.compute.plugins.filter.recorded import recorded
+from ansible_collections.virtfleet.compute.plugins.filter.to_do import to_do
+from ansible_collections.virtfleet.compute.plugins.filter.undone import undone
+
+WEB = {"name": "web", "uuid": "u-web", "state": "active", "spec_digest": "d1", "host": None}
+FOUND = {"name": "web", "uuid": "u-web", "ours": True, "state": "running", "spec_digest": "d1"}
+
+
+@pytest.mark.parametrize(
+    "record,found,todo,there",
+    [
+        (WEB, None, "create", False),
+        (WEB, FOUND, "none", True),
+        (WEB, {**FOUND, "spec_digest": "d0"}, "update", True),
+        (WEB, {**FOUND, "state": "shutdown"}, "start", True),
+        (WEB, {**FOUND, "state": "paused"}, "start", True),
+        ({**WEB, "state": "stopped"}, FOUND, "stop", True),
+        ({**WEB, "state": "stopped"}, {**FOUND, "state": "shutdown"}, "none", True),
+        ({**WEB, "state": "absent"}, FOUND, "delete", True),
+        ({**WEB, "state": "absent"}, None, "none", False),
+        (WEB, {**FOUND, "ours": False}, "create", False),
+        ({**WEB, "failed": True}, FOUND, "none", True),
+    ],
+)
+def test_to_do(record, found, todo, there):
+    (told,) = to_do([record], [found] if found else [])
+    assert (told["todo"], told["existing"]) == (todo, there)
+    assert told["failed"] is record.get("failed", False)
+
+
+def test_busy_hosts_are_those_with_something_to_do():
+    run = [{"host": "b", "todo": "create"}, {"host": "a", "todo": "none"}, {"host": None, "todo": "create"}]
+    assert busy_hosts(run) == ["b"]
+    assert busy_hosts(run, pattern=True) == "b"
+    assert busy_hosts(run[1:], pattern=True) == "!all"
+
+
+def test_giving_up_keeps_the_reasons_that_are_there():
+    told = give_up([{"name": "a", "failed": True, "msg": "bad image"}, {"name": "b"}], "libvirtd is gone")
+    assert [(one["msg"], one.get("fault")) for one in told] == [("bad image", None), ("libvirtd is gone", "host")]
+
+
+def test_what_could_not_be_undone_keeps_its_claim_and_says_so():
+    run = [{"name": "a", "uuid": "1", "failed": True, "msg": "no space"}, {"name": "b", "uuid": "2"}, {"uuid": "3"}]
+    results = [
+        {"instances": [{"uuid": "1", "changed": True}, {"uuid": "2", "changed": False}]},
+        {"skipped": True},
+        {"instances": [{"uuid": "1", "failed": True, "msg": "disk is busy"}, {"uuid": "2", "changed": True}]},
+    ]
+    first, second, third = undone(run, results)
+    assert first["undone"] is False and first["msg"] == "no space; could not be undone: disk is busy"
+    assert second["undone"] is True and second["changed"]
+    assert "undone" not in third
+
+
+def test_existing_and_recorded_know_the_host():
+    hosts = [{"name": "kvm1", "instances": [{**FOUND, "record": {"name": "web", "host": "old"}}, {"ours": False}]}]
+    told = existing(hosts)
+    assert [one["host"] for one in told] == ["kvm1", "kvm1"]
+    assert recorded(told) == [{"name": "web", "host": "kvm1", "power_state": "running"}]
+
+
+def test_absent_takes_the_spec_or_names():
+    spec = [{"name": "web", "count": 2}]
+    assert absent(spec, "all") == [{"name": "web", "count": 2, "state": "absent"}]
+    assert absent(spec, "a, lab/b,a") == [
+        {"name": "a", "state": "absent"},
+        {"name": "b", "state": "absent", "project": "lab"},
+    ]
+    with pytest.raises(AnsibleFilterError, match="names=all"):
+        absent(spec, " ,")
+
+
+def test_plan_without_a_decision_says_what_is_there():
+    run = [
+        {"name": "a", "todo": "none", "host": "kvm1", "failed": False},
+        {"name": "b", "todo": "start", "host": "kvm1", "failed": False},
+        {"name": "c", "todo": "none", "host": None, "failed": True, "msg": "quota"},
+    ]
+    assert plan(run, {}) == [
+        "a  nothing to do on kvm1",
+        "b  starts on kvm1",
+        "c  would fail: quota",
+        "1 of 3 instances have something to do; nothing was changed",
+    ]

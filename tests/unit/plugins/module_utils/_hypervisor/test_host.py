@@ -1,0 +1,104 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host record, over libvirt's test driver."""
+
+from __future__ import annotations
+
+import json
+import struct
+import time
+
+import pytest
+
+from ansible_collections.virtfleet.compute.plugins.module_utils._hypervisor import host, promises
+from ansible_collections.virtfleet.compute.plugins.module_utils._hypervisor.connection import connect
+from ansible_collections.virtfleet.compute.plugins.module_utils._model.instance import Instance
+from ansible_collections.virtfleet.compute.plugins.module_utils._xml.domain import Guest, domain_xml
+from ansible_collections.virtfleet.compute.tests.unit.plugins.module_utils.instance_records import host_uri, record
+
+pytest.importorskip("libvirt")
+
+FOREIGN = """<domain type='test'><name>stranger</name><memory unit='GiB'>2</memory><vcpu>3</vcpu>
+<os><type>hvm</type></os><devices>
+<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{raw}'/><target dev='vda'/></disk>
+<disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{qcow2}'/><target dev='vdb'/></disk>
+<disk type='file' device='cdrom'><source file='{raw}'/><target dev='hda'/><readonly/></disk>
+</devices></domain>"""
+
+
+def ours(index=0):
+    instance = Instance.from_record(record(f"web-{index}"))
+    text = domain_xml(instance, Guest("qemu", "/state")).replace('<domain type="qemu">', '<domain type="test">')
+    return text.replace('arch="x86_64" machine="pc"', "")
+
+
+@pytest.fixture
+def connection(tmp_path):
+    with connect(host_uri(tmp_path)) as one:
+        yield one
+
+
+def test_promises_count_every_domain_ours_or_not(connection, tmp_path):
+    raw, qcow2 = tmp_path / "raw", tmp_path / "qcow2"
+    with open(raw, "wb") as file:
+        file.truncate(5 * 2**30)
+    qcow2.write_bytes(struct.pack(promises.QCOW2_HEADER, b"QFI\xfb", 3, 0, 0, 16, 7 * 2**30))
+    connection.defineXML(FOREIGN.format(raw=raw, qcow2=qcow2))
+    connection.defineXML(ours()).create()
+    told = host.record(connection, "kvm1", "qemu", str(tmp_path))
+    assert (told["vcpus"], told["vcpus_used"]) == (16, 5)
+    assert (told["memory_mb"], told["memory_mb_used"]) == (32768, 2048 + 256)
+    assert told["disk_gb_used"] == 12 + 4
+    assert told["num_instances"] == 2 and told["up"] and told["enabled"]
+    assert told["disk_available_least"] <= told["disk_gb"]
+    by_name = {one["name"]: one for one in told["instances"]}
+    assert (by_name["stranger"]["ours"], by_name["stranger"]["record"]) == (False, None)
+    mine = by_name["web-0"]
+    assert (mine["state"], mine["spec_digest"], mine["project_id"], mine["disk_gb"]) == ("running", "1", "default", 4)
+    assert Instance.from_record(mine["record"]) == Instance.from_record(record("web-0"))
+
+
+def test_a_record_is_small_and_plain(connection, tmp_path):
+    for index in range(5):
+        connection.defineXML(ours(index))
+    told = json.dumps(host.record(connection, "kvm1", "qemu", str(tmp_path)))
+    assert len(told) < 20_000
+
+
+def test_500_domains_are_read_in_2_seconds(connection, tmp_path):
+    for index in range(500):
+        connection.defineXML(ours(index))
+    began = time.monotonic()
+    assert host.record(connection, "kvm1", "qemu", str(tmp_path))["num_instances"] == 500
+    assert time.monotonic() - began < 2
+
+
+def test_a_host_that_is_down_has_every_key(connection, tmp_path):
+    up = host.record(connection, "kvm1", "qemu", str(tmp_path))
+    down = host.down("kvm1", "qemu", "libvirtd does not answer")
+    assert set(up) == set(down)
+    assert not down["up"] and down["disabled_reason"] == "libvirtd does not answer"
+    assert {key: type(value) for key, value in up.items()} == {key: type(value) for key, value in down.items()}
+
+
+def test_the_image_cache_shows_what_is_finished(tmp_path):
+    images = tmp_path / "images"
+    images.mkdir()
+    for name in ("abc.qcow2", "abc.qcow2.part", ".hidden", "abc.lock"):
+        (images / name).write_text("")
+    assert host.cached_images(str(tmp_path)) == ["abc.qcow2"]
+    assert host.cached_images(str(tmp_path / "nowhere")) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b"not a qcow2 image, but long enough to have a header in it"])
+def test_a_disk_that_is_not_what_it_says_counts_nothing(tmp_path, content):
+    file = tmp_path / "disk"
+    file.write_bytes(content)
+    assert promises.virtual_size(str(file), "qcow2") == 0
+    assert promises.virtual_size(str(tmp_path / "missing"), "raw") == 0
+
+
+def test_a_given_cache_mode_is_taken_and_auto_is_one_of_novas(tmp_path):
+    assert host.cache_mode("unsafe", "/nowhere") == "unsafe"
+    assert host.cache_mode("auto", str(tmp_path / "not" / "yet")) in ("none", "writeback")

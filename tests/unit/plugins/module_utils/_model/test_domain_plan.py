@@ -1,0 +1,152 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan: from what exists to what is wanted, as a table."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.virtfleet.compute.plugins.module_utils._model.domain import (
+    Domain,
+    Shape,
+    plan_absent,
+    plan_present,
+)
+from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
+from ansible_collections.virtfleet.compute.plugins.module_utils._model.instance import Instance
+from ansible_collections.virtfleet.compute.plugins.module_utils._xml.read import wanted_shape
+from ansible_collections.virtfleet.compute.tests.unit.plugins.module_utils.instance_records import port, record
+
+
+def shape(instance):
+    return wanted_shape(instance, "/state")
+
+
+def existing(state="running", **changes):
+    """Return the domain of the plain record."""
+    instance = Instance.from_record(record())
+    plain = Domain(instance.domain, instance.uuid, state, shape(instance), instance, instance)
+    return replace(plain, **changes)
+
+
+def plan(found, holder="", **changes):
+    return plan_present(Instance.from_record(record(**changes)), shape, found, holder)
+
+
+@pytest.mark.parametrize(
+    "wanted, state, steps",
+    [
+        ("active", None, ("define", "start")),
+        ("stopped", None, ("define",)),
+        ("active", "running", ()),
+        ("active", "shutdown", ("start",)),
+        ("active", "crashed", ("start",)),
+        ("active", "paused", ("resume",)),
+        ("active", "suspended", ("wake",)),
+        ("stopped", "running", ("remember", "stop")),
+        ("stopped", "paused", ("remember", "stop")),
+        ("stopped", "shutdown", ("remember",)),
+    ],
+)
+def test_steps_from_each_state(wanted, state, steps):
+    assert plan(existing(state) if state else None, state=wanted).steps == steps
+
+
+NEW = {"spec_digest": "2"}
+
+
+@pytest.mark.parametrize(
+    "changes, fields, steps",
+    [
+        ({"flavor": {"memory_mb": 512}, **NEW}, ["flavor.memory_mb"], ("define",)),
+        ({"image": {"properties": {"hw_vif_model": "e1000"}}, **NEW}, ["image.properties"], ("define",)),
+        ({"ports": [port(), port(1)], **NEW}, ["ports", "addresses"], ("define",)),
+        ({"flavor": {"disk_gb": 5}, **NEW}, ["flavor.disk_gb"], ("define",)),
+        ({"flavor": {"name": "m1.other"}, **NEW}, ["flavor.name"], ("remember",)),
+        ({"metadata": {"a": "b"}}, ["metadata"], ("remember",)),
+        ({"image": {"checksum": "sha256:moved on"}, **NEW}, ["spec_digest"], ("remember",)),
+        ({"image": {"checksum": "sha256:moved on"}}, [], ()),
+        ({"host": "kvm2", "created_at": "2027-01-01 00:00:00"}, [], ()),
+    ],
+)
+def test_what_an_existing_guest_takes(changes, fields, steps):
+    made = plan(existing(), **changes)
+    assert [one.field for one in made.changes] == fields
+    assert made.steps == steps
+    assert bool(made.pending) == ("define" in steps)
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"image": {"name": "debian-13"}}, "image.name of web-1 cannot change from 'debian-12' to 'debian-13'"),
+        ({"flavor": {"disk_gb": 1}}, "flavor.disk_gb of web-1 cannot change from 3 to 1: a disk cannot shrink"),
+        ({"volumes": []}, "volume root of web-1 cannot change from 'present' to 'absent'"),
+        ({"volumes": [{"name": "root", "backend": "raw", "size_gb": 3}]}, "volume root.backend of web-1 cannot change"),
+        ({"server_group": {"name": "web"}}, "server_group of web-1 cannot change from None to {'name': 'web'}"),
+        ({"availability_zone": "b"}, "availability_zone of web-1 cannot change from None to 'b'"),
+    ],
+)
+def test_what_would_destroy_data_is_refused(changes, words):
+    with pytest.raises(ItemError) as caught:
+        plan(existing(), **{**NEW, **changes})
+    assert str(caught.value).startswith(words)
+    assert caught.value.fault == "request"
+
+
+def test_a_record_whose_volumes_and_addresses_were_not_worked_out_again_is_no_change():
+    old = Instance.from_record(
+        record(volumes=[{"name": "root", "backend": "qcow2", "size_gb": 3, "boot_index": 0, "path": "/other/root"}])
+    )
+    found = existing(instance=old, running=old, shape=shape(old))
+    assert plan(found, ports=[port(addresses=[])]).steps == ()
+
+
+def test_a_definition_edited_by_hand_is_put_back_for_the_next_boot():
+    edited = Shape(64, 1, ("/etc/shadow",), ())
+    made = plan(existing(shape=edited))
+    assert made.steps == ("define",)
+    assert [one.field for one in made.pending] == ["domain.vcpus", "domain.memory_mb", "domain.disks", "domain.cards"]
+
+
+def test_what_waits_for_the_next_boot_is_said_again_but_not_done_again():
+    old = Instance.from_record(record())
+    new = Instance.from_record(record(flavor={"memory_mb": 512}, **NEW))
+    found = existing(instance=new, running=old, shape=shape(new))
+    made = plan(found, flavor={"memory_mb": 512}, **NEW)
+    assert made.steps == ()
+    assert [one.sentence() for one in made.pending] == ["flavor.memory_mb: 256 -> 512 (next boot)"]
+
+
+def test_a_guest_that_is_off_takes_the_change_with_its_start():
+    made = plan(existing("shutdown"), flavor={"memory_mb": 512}, **NEW)
+    assert made.steps == ("define", "start")
+    assert made.pending == ()
+    assert made.before["state"] == "shutdown" and made.after["state"] == "running"
+    assert made.after["flavor.memory_mb"] == {"value": 512, "takes": "next boot"}
+
+
+@pytest.mark.parametrize(
+    "found, holder, words",
+    [
+        (existing(instance=None), "", "domain web-1 on this host has the uuid"),
+        (None, "another-uuid", "the name web-1 is taken on this host by another domain (another-uuid)"),
+        (existing(name="renamed"), "", "domain renamed of this host is instance web-1: rename it to web-1"),
+    ],
+)
+def test_what_is_not_ours_is_refused_by_name_so_that_another_host_is_tried(found, holder, words):
+    with pytest.raises(ItemError) as caught:
+        plan(found, holder)
+    assert str(caught.value).startswith(words)
+    assert caught.value.fault == "host"
+
+
+def test_absent_removes_ours_only():
+    wanted = Instance.from_record(record())
+    assert plan_absent(wanted, existing(), True).steps == ("remove", "clean")
+    assert plan_absent(wanted, None, True).steps == ("clean",)
+    assert plan_absent(wanted, None, False).steps == ()
+    assert plan_absent(wanted, existing(instance=None), True).steps == ()

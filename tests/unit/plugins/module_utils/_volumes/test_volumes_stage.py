@@ -1,0 +1,357 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The disks of an instance, made by the real qemu-img and broken off at every step."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+import uuid
+
+import pytest
+
+from ansible_collections.virtfleet.compute.plugins.module_utils import _qemu_img
+from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
+from ansible_collections.virtfleet.compute.plugins.module_utils._volumes import file, qcow2, raw, stage
+
+MIB, GIB = 2**20, 2**30
+UUID = str(uuid.uuid5(uuid.NAMESPACE_URL, "vfs-web-1"))
+
+
+class Host:
+    """A host with one cached image of 8 MiB, whose first bytes are VIRTFLEET."""
+
+    def __init__(self, directory):
+        self.state_dir, self.run_dir = str(directory / "state"), str(directory / "run")
+        self.directory = pathlib.Path(self.state_dir, "instances", UUID)
+        images = pathlib.Path(self.state_dir, "images")
+        images.mkdir(parents=True)
+        self.base, plain = images / "base.qcow2", images / "base.raw"
+        plain.write_bytes(b"VIRTFLEET" + bytes(8 * MIB - 9))
+        subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", plain, self.base], check=True)
+        self.base.chmod(0o444)
+        plain.chmod(0o444)
+
+    def instance(self, backend="qcow2", size_gb=1, image="tiny", base_format="qcow2", **more):
+        base = str(self.base.with_suffix(f".{base_format}"))
+        return {
+            "name": "web-1",
+            "uuid": UUID,
+            "image": {"name": image, "path": base, "format": base_format, "virtual_size": 8 * MIB},
+            "volumes": [{"name": "root", "backend": backend, "size_gb": size_gb, "boot_index": 0}],
+            **more,
+        }
+
+    def provide(self, **changes):
+        return stage.provide(self.instance(**changes), self.state_dir, self.run_dir)
+
+    def withdraw(self, **changes):
+        return stage.withdraw(self.instance(**changes), self.state_dir, self.run_dir)
+
+    def refusal(self, **changes):
+        before = self.names()
+        with pytest.raises(ItemError) as raised:
+            self.provide(**changes)
+        assert self.names() == before
+        return str(raised.value), raised.value.fault
+
+    def names(self):
+        return sorted(os.listdir(self.directory)) if self.directory.is_dir() else []
+
+
+@pytest.fixture
+def host(tmp_path):
+    return Host(tmp_path)
+
+
+def info(path, disk_format):
+    told = subprocess.run(
+        ["qemu-img", "info", "-U", "--output=json", "-f", disk_format, path], check=True, capture_output=True
+    )
+    return json.loads(told.stdout)
+
+
+def test_a_qcow2_volume_is_an_overlay_with_explicit_formats(host):
+    outcome = host.provide()
+    (volume,) = outcome.facts["volumes"]
+    told = info(volume["path"], "qcow2")
+    assert outcome.changed and outcome.after["root"]["size"] == GIB
+    assert (told["backing-filename"], told["backing-filename-format"]) == (str(host.base), "qcow2")
+    assert told["virtual-size"] == volume["size"] == GIB
+    assert (volume["format"], volume["base"], volume["next_boot"]) == ("qcow2", str(host.base), "")
+    assert host.names() == ["root.qcow2", "volumes.json"]
+    assert os.stat(volume["path"]).st_mode & 0o777 == 0o600
+    assert host.directory.stat().st_mode & 0o777 == 0o711
+
+
+@pytest.mark.parametrize("base_format", ["qcow2", "raw"])
+def test_a_raw_volume_is_a_sparse_copy(host, base_format):
+    (volume,) = host.provide(backend="raw", base_format=base_format).facts["volumes"]
+    with open(volume["path"], "rb") as stream:
+        assert stream.read(9) == b"VIRTFLEET"
+    assert os.stat(volume["path"]).st_size == GIB
+    assert os.stat(volume["path"]).st_blocks * 512 < 10 * MIB
+    assert (volume["format"], host.names()) == ("raw", ["root.raw", "volumes.json"])
+
+
+@pytest.mark.parametrize("backend", ["qcow2", "raw"])
+def test_the_second_time_changes_nothing_and_opens_no_disk(host, backend, monkeypatch):
+    first = host.provide(backend=backend)
+    monkeypatch.setattr(_qemu_img.subprocess, "run", None)
+    again = host.provide(backend=backend)
+    assert not again.changed and again.facts == first.facts and not again.after
+
+
+def test_a_size_of_zero_is_that_of_the_image(host):
+    assert host.provide(size_gb=0).facts["volumes"][0]["size"] == 8 * MIB
+    bigger = {"name": "tiny", "path": str(host.base), "format": "qcow2", "virtual_size": 9 * MIB}
+    again = stage.provide({**host.instance(size_gb=0), "image": bigger}, host.state_dir, host.run_dir)
+    assert not again.changed and again.facts["volumes"][0]["size"] == 8 * MIB
+
+
+def test_volumes_beside_the_root_are_blank(host):
+    volumes = [
+        {"name": "root", "backend": "qcow2", "size_gb": 1, "boot_index": 0},
+        {"name": "logs", "backend": "raw", "size_gb": 2, "boot_index": None},
+        {"name": "scratch", "backend": "qcow2", "size_gb": 3},
+    ]
+    facts = stage.provide({**host.instance(), "volumes": volumes}, host.state_dir, host.run_dir).facts["volumes"]
+    assert [(one["size"] // GIB, one["base"]) for one in facts] == [(1, str(host.base)), (2, ""), (3, "")]
+    assert host.names() == ["logs.raw", "root.qcow2", "scratch.qcow2", "volumes.json"]
+
+
+@pytest.mark.parametrize("backend", ["qcow2", "raw"])
+def test_the_disk_of_a_stopped_guest_grows(host, backend):
+    host.provide(backend=backend)
+    outcome = host.provide(backend=backend, size_gb=2)
+    (volume,) = outcome.facts["volumes"]
+    assert outcome.changed and (outcome.before["root"]["size"], outcome.after["root"]["size"]) == (GIB, 2 * GIB)
+    assert info(volume["path"], backend)["virtual-size"] == volume["size"] == 2 * GIB
+    assert not host.provide(backend=backend, size_gb=2).changed
+
+
+# What a QEMU does with its disk: it locks bytes of it.
+HOLD = """
+import fcntl, struct, sys, time
+stream = open(sys.argv[1], "rb")
+fcntl.fcntl(stream, fcntl.F_OFD_SETLK, struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, 201, 1, 0))
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+def test_the_disk_of_a_running_guest_grows_at_its_next_boot(host):
+    (volume,) = host.provide().facts["volumes"]
+    with subprocess.Popen([sys.executable, "-c", HOLD, volume["path"]], stdout=subprocess.PIPE) as guest:
+        guest.stdout.readline()
+        outcome = host.provide(size_gb=2)
+        guest.kill()
+    (volume,) = outcome.facts["volumes"]
+    assert not outcome.changed
+    assert (volume["size"], volume["next_boot"]) == (GIB, "grows from 1 GiB to 2 GiB")
+    assert host.provide(size_gb=2).changed
+
+
+@pytest.mark.parametrize(
+    "changes,reason",
+    [
+        ({"size_gb": 1}, "volume root has 2 GiB: 1 GiB would destroy data; keep the size"),
+        ({"size_gb": 2, "backend": "raw"}, "volume root was made with backend qcow2: raw would destroy its data"),
+        ({"size_gb": 2, "image": "debian"}, "volume root was made with image tiny: debian would destroy its data"),
+    ],
+)
+def test_what_would_destroy_data_is_refused(host, changes, reason):
+    host.provide(size_gb=2)
+    said, fault = host.refusal(**changes)
+    assert reason in said and fault == "request"
+
+
+def test_a_newer_build_of_the_image_leaves_existing_disks_alone(host):
+    host.provide()
+    newer = {"name": "tiny", "path": "/newer.qcow2", "format": "qcow2", "virtual_size": 9 * GIB}
+    outcome = stage.provide({**host.instance(), "image": newer}, host.state_dir, host.run_dir)
+    assert not outcome.changed and outcome.facts["volumes"][0]["base"] == str(host.base)
+
+
+def test_an_image_larger_than_the_volume_is_refused(host):
+    image = {**host.instance()["image"], "virtual_size": 3 * GIB}
+    said, fault = _refused(host, {**host.instance(size_gb=2), "image": image})
+    assert "volume root is to have 2 GiB, but image tiny needs 3 GiB" in said and fault == "request"
+
+
+def _refused(host, instance):
+    with pytest.raises(ItemError) as raised:
+        stage.provide(instance, host.state_dir, host.run_dir)
+    assert host.names() == []
+    return str(raised.value), raised.value.fault
+
+
+def test_a_missing_base_is_told_and_leaves_nothing(host):
+    host.base.unlink()
+    said, fault = host.refusal()
+    assert f"base {host.base} is missing" in said and fault == "host"
+    assert not host.directory.exists()
+
+
+def test_a_writable_base_is_not_used(host):
+    host.base.chmod(0o644)
+    assert "is writable" in host.refusal()[0]
+
+
+def test_a_base_that_is_a_link_is_not_used(host):
+    host.base.unlink()
+    host.base.symlink_to("/etc/passwd")
+    assert "is missing" in host.refusal()[0]
+
+
+def test_a_raw_volume_needs_room_for_all_it_promises(host):
+    said, fault = host.refusal(backend="raw", size_gb=2**40)
+    assert "no space left in" in said and "need 1099511627776 GiB, have" in said and fault == "host"
+
+
+def test_a_disk_that_fills_up_is_one_sentence(host, monkeypatch):
+    def full(arguments, what, cpu_seconds=0):
+        pathlib.Path(arguments[-2]).write_bytes(b"half")
+        raise ItemError(f"failed to {what}: {_qemu_img.NO_SPACE}")
+
+    monkeypatch.setattr(qcow2, "run", full)
+    said, fault = host.refusal()
+    assert said.startswith("volume root: no space left in") and fault == "host"
+
+
+@pytest.mark.parametrize(
+    "volume,reason",
+    [
+        ({"name": "../root", "backend": "raw", "size_gb": 1}, "volume name '../root' must be"),
+        ({"name": "", "backend": "raw", "size_gb": 1}, "volume name ''"),
+        ({"name": "root", "backend": "floppy", "size_gb": 1}, "backend is 'floppy', but must be one of qcow2, raw"),
+        ({"name": "root", "backend": "raw", "size_gb": 0}, "neither an image nor a size"),
+    ],
+)
+def test_a_wrong_volume_is_named(host, volume, reason):
+    assert reason in _refused(host, {**host.instance(), "volumes": [volume]})[0]
+
+
+@pytest.mark.parametrize("wrong", ["", None, "../../etc", UUID.upper(), UUID.replace("-", "")])
+def test_only_a_uuid_becomes_a_path(host, wrong):
+    for step in (stage.provide, stage.withdraw):
+        with pytest.raises(ItemError, match="is not a uuid"):
+            step(host.instance(uuid=wrong), host.state_dir, host.run_dir)
+
+
+def test_a_disk_that_is_gone_is_not_replaced_by_an_empty_one(host):
+    (volume,) = host.provide().facts["volumes"]
+    os.unlink(volume["path"])
+    said, fault = host.refusal()
+    assert "volume root is gone from" in said and fault == "request"
+
+
+def test_a_disk_that_nobody_recorded_is_not_overwritten(host):
+    host.provide()
+    (host.directory / "volumes.json").unlink()
+    assert "no run recorded it" in host.refusal()[0]
+
+
+def test_a_link_in_place_of_the_disk_is_not_followed(host):
+    (volume,) = host.provide().facts["volumes"]
+    os.unlink(volume["path"])
+    os.symlink("/etc/passwd", volume["path"])
+    assert "is not a plain file" in host.refusal()[0]
+
+
+@pytest.mark.parametrize("where", ["made", "_remember", "publish"])
+@pytest.mark.parametrize("backend", ["qcow2", "raw"])
+def test_a_run_killed_at_any_step_is_completed_by_the_next(host, monkeypatch, where, backend):
+    class Killed(BaseException):
+        pass
+
+    def kill(*arguments):
+        raise Killed
+
+    module = {"qcow2": qcow2, "raw": raw}[backend]
+    owner = stage if where == "_remember" else module
+    with monkeypatch.context() as patch:
+        if where == "made":  # half of the disk is written
+            patch.setattr(file, "sync", kill)
+        else:
+            patch.setattr(owner, where, kill)
+        with pytest.raises(Killed):
+            host.provide(backend=backend)
+    assert not (host.directory / f"root.{backend}").exists()
+    outcome = host.provide(backend=backend)
+    assert outcome.changed and info(outcome.facts["volumes"][0]["path"], backend)["virtual-size"] == GIB
+    assert host.names() == [f"root.{backend}", "volumes.json"]
+    assert not host.provide(backend=backend).changed
+
+
+def test_two_runs_at_once_make_one_disk(host):
+    outcomes = []
+    threads = [threading.Thread(target=lambda: outcomes.append(host.provide())) for _number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcome.changed for outcome in outcomes) == [False] * 7 + [True]
+
+
+def test_removing_leaves_nothing_and_again_changes_nothing(host):
+    host.provide()
+    planned = stage.planned_removal(host.instance(), host.state_dir)
+    outcome = host.withdraw()
+    assert planned.changed and outcome.changed and list(outcome.before) == ["root"]
+    assert not host.directory.exists() and not os.listdir(host.run_dir)
+    assert not host.withdraw().changed and not stage.planned_removal(host.instance(), host.state_dir).changed
+
+
+def test_removing_knows_the_recorded_volumes_even_if_the_request_does_not(host):
+    host.provide()
+    assert host.withdraw(volumes=[], image=None).changed
+    assert not host.directory.exists()
+
+
+@pytest.mark.parametrize("record", ["{", '{"volumes": [{"name": "root"}]}', "[]"])
+def test_removing_works_with_a_broken_record_and_half_made_disks(host, record):
+    host.provide()
+    (host.directory / "volumes.json").write_text(record)
+    (host.directory / "root.qcow2.new").write_bytes(b"half")
+    assert host.withdraw().changed
+    assert not host.directory.exists()
+
+
+def test_removing_keeps_what_is_not_its_own(host, tmp_path):
+    host.provide()
+    elsewhere = tmp_path / "precious"
+    elsewhere.write_text("precious")
+    (host.directory / "console.log").write_text("hello")
+    record = json.loads((host.directory / "volumes.json").read_text())
+    record["volumes"][0]["path"] = str(elsewhere)
+    (host.directory / "volumes.json").write_text(json.dumps(record))
+    (host.directory / "root.qcow2").unlink()
+    (host.directory / "root.qcow2").symlink_to(elsewhere)
+    host.withdraw()
+    assert elsewhere.read_text() == "precious" and host.base.exists()
+    assert host.names() == ["console.log"]
+
+
+def test_removing_does_not_follow_a_directory_that_is_a_link(host, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "root.qcow2").write_text("precious")
+    host.directory.parent.mkdir(parents=True)
+    host.directory.symlink_to(other)
+    with pytest.raises(ItemError, match="is not a directory of ours"):
+        host.withdraw()
+    assert (other / "root.qcow2").read_text() == "precious"
+
+
+def test_the_plan_touches_nothing(host):
+    outcome = stage.planned(host.instance(), host.state_dir)
+    assert outcome.changed and outcome.facts["volumes"][0]["path"].endswith("/root.qcow2")
+    assert not host.directory.exists() and not os.path.exists(host.run_dir)
+    not_cached = {"name": "tiny", "path": "/not/yet.qcow2", "format": "qcow2"}
+    assert stage.planned({**host.instance(), "image": not_cached}, host.state_dir).changed

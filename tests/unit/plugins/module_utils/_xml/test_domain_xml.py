@@ -1,0 +1,115 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The domain document: golden files, libvirt's own schema, image properties and what is refused."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+
+import pytest
+from lxml import etree
+
+from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
+from ansible_collections.virtfleet.compute.plugins.module_utils._model.instance import Instance
+from ansible_collections.virtfleet.compute.plugins.module_utils._xml.domain import Guest, domain_xml
+from ansible_collections.virtfleet.compute.plugins.module_utils._xml.read import found_shape, wanted_shape
+from ansible_collections.virtfleet.compute.plugins.module_utils._xml.tree import parse
+from ansible_collections.virtfleet.compute.tests.unit.plugins.module_utils.instance_records import NASTY, port, record
+
+GOLDEN = pathlib.Path(__file__).with_name("golden")
+SCHEMA = pathlib.Path("/usr/share/libvirt/schemas/domain.rng")
+KVM, TCG = Guest("kvm", "/state"), Guest("qemu", "/state", cache="writeback", tb_cache_mb=64)
+VOLUMES = [
+    {"name": "data", "backend": "raw", "size_gb": 1},
+    {"name": "root", "backend": "qcow2", "size_gb": 3, "boot_index": 0, "path": "/pool/root.qcow2", "format": "qcow2"},
+]
+CASES = {
+    "plain": (record(), KVM),
+    "emulated": (record(), TCG),
+    "bare": (record(ports=[], volumes=[], config_drive="none"), KVM),
+    "rich": (record(NASTY, metadata={"who": NASTY}, ports=[port(), port(1)], volumes=VOLUMES, tags=[NASTY]), KVM),
+    "old": (
+        record(
+            image={
+                "properties": {
+                    "hw_disk_bus": "sata",
+                    "hw_vif_model": "e1000",
+                    "hw_video_model": "vga",
+                    "hw_qemu_guest_agent": "no",
+                    "hw_pointer_model": "ps2mouse",
+                    "os_type": "windows",
+                    "hw_machine_type": "q35",
+                }
+            }
+        ),
+        KVM,
+    ),
+    "scsi": (record(image={"properties": {"hw_disk_bus": "scsi", "hw_cdrom_bus": "sata"}}, volumes=VOLUMES), KVM),
+}
+
+
+def document(name):
+    item, guest = CASES[name]
+    return domain_xml(Instance.from_record(item), guest)
+
+
+@pytest.fixture(scope="module")
+def schema():
+    if not SCHEMA.exists():
+        pytest.skip("libvirt's schemas are not installed here (package libvirt-daemon or libvirt0)")
+    return etree.RelaxNG(etree.parse(str(SCHEMA)))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_document_is_as_written_down(name):
+    """Set VIRTFLEET_GOLDEN=write to write the files anew, and read the difference."""
+    file = GOLDEN / f"{name}.xml"
+    if os.environ.get("VIRTFLEET_GOLDEN") == "write":
+        file.write_text(document(name))
+    assert document(name) == file.read_text()
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_document_is_valid_for_libvirt(name, schema):
+    schema.assertValid(etree.fromstring(document(name)))
+
+
+def test_the_schema_refuses_what_is_wrong(schema):
+    assert not schema.validate(etree.fromstring(document("plain").replace('bus="virtio"', 'bus="carrier pigeon"')))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_shape_of_the_document_is_the_shape_that_is_compared(name):
+    item, guest = CASES[name]
+    wanted = wanted_shape(Instance.from_record(item), guest.state_dir)
+    assert found_shape(parse(document(name))) == wanted
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"image": {"properties": {"hw_disk_bus": "floppy"}}}, "image debian-12 has hw_disk_bus='floppy'"),
+        ({"image": {"properties": {"hw_vif_model": "token ring"}}}, "image debian-12 has hw_vif_model='token ring'"),
+        (
+            {"image": {"properties": {"hw_qemu_guest_agent": "maybe"}}},
+            "image debian-12 has hw_qemu_guest_agent='maybe'",
+        ),
+        ({"image": {"properties": {"hw_cdrom_bus": "moon"}}}, "image debian-12 has hw_cdrom_bus='moon'"),
+        ({"name": "bell\x07"}, "<name> cannot hold 'bell\\x07'"),
+        ({"domain": "half \ud83d"}, "<name> cannot hold"),
+        ({"flavor": {"name": "nul\0"}}, "<flavor> cannot hold"),
+        ({"volumes": [{"name": f"v{index}", "backend": "raw"} for index in range(27)]}, "a guest has at most 26 disks"),
+    ],
+)
+def test_what_a_document_cannot_say_is_the_fault_of_the_request(changes, words):
+    with pytest.raises(ItemError) as caught:
+        domain_xml(Instance.from_record({**record(**changes), "uuid": record()["uuid"]}), KVM)
+    assert str(caught.value).startswith(words)
+    assert caught.value.fault == "request"
+
+
+def test_an_unknown_virt_type_is_refused():
+    with pytest.raises(ItemError, match="virt_type is 'xen': it must be kvm or qemu"):
+        domain_xml(Instance.from_record(record()), Guest("xen"))

@@ -1,0 +1,339 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Claiming: every rule, in words of what a user sees."""
+
+from __future__ import annotations
+
+import pytest
+from registry_fleet import LAN, host, instance, port
+
+from ansible_collections.virtfleet.compute.plugins.module_utils._registry import report
+from ansible_collections.virtfleet.compute.plugins.module_utils._registry.claims import claim
+from ansible_collections.virtfleet.compute.plugins.module_utils._registry.ledger import Terms
+from ansible_collections.virtfleet.compute.plugins.module_utils._registry.settle import release, settle
+
+RUN = Terms(run="run-1", who="ops")
+OTHER = Terms(run="run-2")
+
+
+def told(on, gather):
+    return on(lambda connection: report.everything(connection, [gather], False, 100))[gather]
+
+
+def used(on, name="vfr-h1"):
+    record = next(one["record"] for one in told(on, "hosts") if one["name"] == name)
+    return record["vcpus_used"], record["memory_mb_used"], record["disk_gb_used"]
+
+
+def refused(outcome, fault):
+    """Return the message of an outcome that is refused with this fault."""
+    assert outcome.error and outcome.fault == fault, outcome
+    assert not outcome.changed and not outcome.facts
+    return outcome.error
+
+
+def test_a_claim_gives_host_addresses_and_time(on):
+    (got,) = on(claim, [instance()], [host()], RUN)
+    assert got.changed and not got.error
+    assert got.facts["claim_state"] == "claimed" and got.facts["host"] == "vfr-h1" and got.facts["generation"] == 1
+    assert [one["address"] for one in got.facts["ports"][0]["addresses"]] == ["192.0.2.10"]
+    assert used(on) == (1, 256, 1)
+    (row,) = told(on, "instances")
+    assert (
+        row["addresses"] == ["192.0.2.10"]
+        and row["flavor"] == "m1.tiny"
+        and row["created_at"] == got.facts["created_at"]
+    )
+
+
+def test_a_second_claim_and_settle_change_nothing(on):
+    first = on(claim, [instance()], [host()], RUN)[0].facts
+    on(settle, [instance()], RUN)
+    (again,) = on(claim, [instance()], [host()], OTHER)
+    assert not again.changed
+    assert again.facts["ports"] == first["ports"] and again.facts["created_at"] == first["created_at"]
+    assert again.facts["claim_state"] == "active"
+    (settled,) = on(settle, [instance()], OTHER)
+    assert not settled.changed and not settled.error
+
+
+def test_an_active_instance_stays_on_its_host(on):
+    on(claim, [instance()], [host(), host("vfr-h2")], RUN)
+    on(settle, [instance()], RUN)
+    (again,) = on(claim, [instance(at="vfr-h2")], [], OTHER)
+    assert again.facts["host"] == "vfr-h1" and not again.changed
+    (other_spec,) = on(claim, [instance(at="vfr-h2", memory_mb=512)], [], OTHER)
+    assert other_spec.facts["host"] == "vfr-h1" and other_spec.facts["claim_state"] == "changing"
+
+
+def test_one_that_fails_does_not_stop_the_others(on):
+    asked = [instance("a"), instance("b", vcpus=9), {"name": "c"}, instance("d", at="nowhere"), instance("e")]
+    a, b, c, d, e = on(claim, asked, [host()], RUN)
+    assert a.changed and e.changed
+    assert "VCPU" in refused(b, "host")
+    assert "has no 'uuid'" in refused(c, "request")
+    assert "never seen host nowhere" in refused(d, "host")
+    assert [row["name"] for row in told(on, "instances")] == ["a", "e"]
+
+
+@pytest.mark.parametrize(
+    "sizes,word",
+    [({"vcpus": 3}, "VCPU needs 3, 2 of 8"), ({"memory_mb": 3000}, "MEMORY_MB"), ({"disk_gb": 50}, "DISK_GB")],
+)
+def test_capacity_counts_claims_and_strangers(on, sizes, word):
+    stranger = {"uuid": "not-ours", "name": "old-vm", "vcpus": 5, "memory_mb": 5000, "disk_gb": 50}
+    fleet = [host(instances=[stranger], vcpus_used=5, memory_mb_used=5000, disk_gb_used=50)]
+    on(claim, [instance("first")], fleet, RUN)
+    assert word in refused(on(claim, [instance("second", **sizes)], fleet, RUN)[0], "host")
+    assert used(on) == (6, 5256, 51)
+
+
+def test_a_domain_of_ours_on_the_host_is_not_counted_twice(on):
+    ours = instance("a", vcpus=4)
+    on(claim, [ours], [host()], RUN)
+    seen = {"uuid": ours["uuid"], "name": "a", "vcpus": 4, "memory_mb": 256, "disk_gb": 1}
+    fleet = [host(instances=[seen], vcpus_used=4, memory_mb_used=256, disk_gb_used=1)]
+    assert on(claim, [instance("b", vcpus=4)], fleet, RUN)[0].changed
+    bare = [host(instances=[ours["uuid"]], vcpus_used=4, memory_mb_used=256, disk_gb_used=1)]
+    on(claim, [], bare, RUN)
+    assert used(on) == (8, 512, 2)
+
+
+def test_a_domain_that_the_registry_has_forgotten_is_claimed_where_it_is(on):
+    ours = instance(at="vfr-h1")
+    seen = {"uuid": ours["uuid"], "name": "web-1", "vcpus": 1, "memory_mb": 256, "disk_gb": 1}
+    there = host("vfr-h2", instances=[seen], vcpus_used=1, memory_mb_used=256, disk_gb_used=1)
+    (got,) = on(claim, [ours], [host(), there], RUN)
+    assert got.facts["host"] == "vfr-h2" and used(on, "vfr-h2") == (1, 256, 1)
+
+
+def test_a_domain_that_was_moved_behind_our_back_is_not_started_again(on):
+    ours = instance()
+    on(claim, [ours], [host(), host("vfr-h2")], RUN)
+    on(settle, [ours], RUN)
+    seen = {"uuid": ours["uuid"], "name": "web-1", "vcpus": 1, "memory_mb": 256, "disk_gb": 1}
+    moved = [host(), host("vfr-h2", instances=[seen])]
+    told_by = refused(on(claim, [ours], moved, OTHER)[0], "request")
+    assert "its domain is on vfr-h2 and the registry has it on vfr-h1" in told_by
+    assert not on(claim, [ours], moved[1:], OTHER)[0].error
+
+
+def test_reserve_ratio_and_the_physical_total(on):
+    fleet = [host(vcpus=4, cpu_allocation_ratio=2.0, reserved_vcpus=1, memory_mb=1024, reserved_memory_mb=256)]
+    a, b, c = on(claim, [instance("a", vcpus=4), instance("b", vcpus=3), instance("c", vcpus=2)], fleet, RUN)
+    assert a.changed and "2 of 6 is free" in refused(b, "host") and c.changed
+    (large,) = on(claim, [instance("large", vcpus=5)], [host("vfr-big", vcpus=4, cpu_allocation_ratio=16.0)], RUN)
+    assert "gives one instance 1 to 4 VCPU" in refused(large, "host")
+
+
+def test_nova_s_defaults_where_a_host_says_nothing(on):
+    bare = {"name": "vfr-h1", "vcpus": 2, "memory_mb": 1024, "disk_gb": 10}
+    asked = [instance(f"vm-{number}", vcpus=2, memory_mb=100) for number in range(5)]
+    outcomes = on(claim, asked, [bare], RUN)
+    assert [bool(one.error) for one in outcomes] == [False] * 4 + [True]
+    assert "VCPU needs 2, 0 of 8 is free" in outcomes[4].error
+    (large,) = on(claim, [instance("x", memory_mb=113, flavor={"vcpus": 0, "memory_mb": 113})], [bare], RUN)
+    assert "MEMORY_MB needs 113, 112 of 512 is free" in refused(large, "host")
+
+
+def test_other_resource_classes(on):
+    gpu = {"vcpus": 1, "memory_mb": 1, "disk_gb": 0, "extra_specs": {"resources:VGPU": "1"}}
+    with_gpu = host("vfr-gpu", inventory={"VGPU": {"total": 1}})
+    asked = [
+        instance("a", at="vfr-gpu", flavor=gpu),
+        instance("b", at="vfr-gpu", flavor=gpu),
+        instance("c", flavor=gpu),
+    ]
+    a, b, c = on(claim, asked, [with_gpu, host()], RUN)
+    assert a.changed and "VGPU needs 1, 0 of 1" in b.error and "has no VGPU" in c.error
+    full = host("vfr-gpu", inventory={"VGPU": {"total": 2, "used": 2}}, instances=[asked[0]["uuid"]])
+    on(claim, [], [full], RUN)
+    record = next(one["record"] for one in told(on, "hosts") if one["name"] == "vfr-gpu")
+    assert record["inventory"]["VGPU"] == {"total": 2, "used": 2}
+
+
+def test_names_macs_ports_and_addresses_are_given_once(on):
+    fleet = [host(), host("vfr-h2")]
+    taken = port("default/a", fixed_ip="192.0.2.77")
+    on(claim, [instance("a", ports=[taken])], fleet, RUN)
+    other = {"uuid": "other-uuid", "ports": []}
+    assert "has another a" in refused(on(claim, [{**instance("a"), **other}], [], RUN)[0], "request")
+    same_domain = instance("b", project="p", domain="a", ports=[])
+    assert "domain name a on vfr-h1" in refused(on(claim, [same_domain], [], RUN)[0], "host")
+    assert on(claim, [{**same_domain, "host": "vfr-h2"}], [], RUN)[0].changed
+    mac = instance("c", ports=[{**port("default/c"), "mac": taken["mac"].upper()}])
+    assert "MAC" in refused(on(claim, [mac], [], RUN)[0], "request")
+    same_port = instance("d", ports=[{**port("default/d"), "id": taken["id"]}])
+    assert "port" in refused(on(claim, [same_port], [], RUN)[0], "request")
+    address = instance("e", ports=[port("default/e", fixed_ip="192.0.2.77")])
+    told_by = refused(on(claim, [address], [], RUN)[0], "request")
+    assert "192.0.2.77 of network lan belongs to a (project default)" in told_by
+
+
+def test_a_domain_of_that_name_that_is_not_ours(on):
+    stranger = {"uuid": "not-ours", "name": "web-1", "vcpus": 1, "memory_mb": 1, "disk_gb": 1}
+    assert "not ours" in refused(on(claim, [instance()], [host(instances=[stranger])], RUN)[0], "host")
+
+
+def test_two_ports_of_one_instance_on_one_network(on):
+    one, two = port("x", 0), port("x", 1)
+    (got,) = on(claim, [instance(ports=[one, two])], [host()], RUN)
+    assert [each["addresses"][0]["address"] for each in got.facts["ports"]] == ["192.0.2.10", "192.0.2.11"]
+    clash = [port("y", 0, fixed_ip="192.0.2.40"), port("y", 1, fixed_ip="192.0.2.40")]
+    assert "another port of this instance" in refused(on(claim, [instance("y", ports=clash)], [], RUN)[0], "request")
+
+
+def test_quotas_of_nova_and_of_the_project(on):
+    fleet = [host(vcpus=100, memory_mb=100000, disk_gb=1000)]
+    outcomes = on(claim, [instance(f"vm-{number}") for number in range(11)], fleet, RUN)
+    assert "instances needs 1, 0 of 10 is free" in refused(outcomes[10], "request")
+    assert not any(one.error for one in outcomes[:10])
+    terms = Terms(run="run-1", quotas={"p": {"instances": -1, "cores": 3, "memory_mb": 600}})
+    asked = [instance(name, project="p", vcpus=2, memory_mb=300) for name in ("a", "b")]
+    first, second = on(claim, asked, fleet, terms)
+    assert first.changed and "cores needs 2, 1 of 3 is free" in refused(second, "request")
+    assert told(on, "projects")["p"] == {"instances": 1, "cores": 2, "memory_mb": 300}
+
+
+def test_server_groups(on):
+    fleet = [host(), host("vfr-h2")]
+    apart = {"name": "apart", "policy": "anti-affinity"}
+    two = {"name": "two", "policy": "anti-affinity", "rules": {"max_server_per_host": 2}}
+    close = {"name": "close", "policy": "affinity"}
+    soft = {"name": "soft", "policy": "soft-anti-affinity"}
+
+    def ask(name, group, at="vfr-h1"):
+        return on(claim, [instance(name, at=at, server_group=group)], fleet, RUN)[0]
+
+    assert ask("a1", apart).changed
+    assert "anti-affinity allows 1" in refused(ask("a2", apart), "host")
+    assert ask("a2", apart, "vfr-h2").changed
+    batch = [instance(name, server_group=two) for name in ("t1", "t2", "t3")]
+    assert [bool(one.error) for one in on(claim, batch, fleet, RUN)] == [False, False, True]
+    assert ask("c1", close).changed
+    assert "is on vfr-h1 and affinity" in refused(ask("c2", close, "vfr-h2"), "host")
+    assert ask("c2", close).changed
+    assert ask("s1", soft).changed and ask("s2", soft).changed
+    on(release, [instance("a1")], RUN)
+    assert ask("a3", apart).changed
+
+
+def test_a_claim_of_another_run_is_left_alone_until_its_lease_ends(on):
+    on(claim, [instance()], [host()], RUN)
+    told_by = refused(on(claim, [instance()], [host()], OTHER)[0], "request")
+    assert "run run-1 is at work on it until" in told_by and "claim_takeover" in told_by
+    assert "at work on it" in refused(on(release, [instance()], OTHER)[0], "request")
+    assert "has taken its claim over" in refused(on(settle, [instance()], OTHER)[0], "request")
+
+
+def test_a_run_takes_over_what_a_dead_run_left_where_it_was_left(on):
+    first = on(claim, [instance()], [host(), host("vfr-h2")], Terms(run="run-1", lease=0))[0].facts
+    (got,) = on(claim, [instance(at="vfr-h2")], [], OTHER)
+    assert got.changed and got.facts["host"] == "vfr-h1" and got.facts["ports"] == first["ports"]
+    assert "run-2 has taken its claim over" in refused(on(settle, [instance()], RUN)[0], "request")
+    (named,) = on(claim, [instance(at="vfr-h2")], [], Terms(run="run-3", takeover=frozenset({"run-2"})))
+    assert named.changed and named.facts["host"] == "vfr-h1"
+    assert [one["action"] for one in told(on, "actions")] == ["adopt", "adopt", "claim"]
+
+
+def test_the_same_run_may_place_again_and_renews_its_lease(on):
+    fleet = [host(), host("vfr-h2")]
+    on(claim, [instance()], fleet, RUN)
+    (moved,) = on(claim, [instance(at="vfr-h2")], fleet, RUN)
+    assert moved.facts["host"] == "vfr-h2" and used(on) == (0, 0, 0) and used(on, "vfr-h2") == (1, 256, 1)
+    before = told(on, "instances")[0]["lease_until"]
+    on(claim, [instance(at="vfr-h2")], fleet, Terms(run="run-1", lease=9000))
+    assert told(on, "instances")[0]["lease_until"] > before
+
+
+def test_a_failed_instance_is_released_and_counts_against_its_host(on):
+    on(claim, [instance("good"), instance("bad"), instance("stuck")], [host()], RUN)
+    broken = {"failed": True, "msg": "qemu died", "fault": "host"}
+    asked = [instance("good"), instance("bad", **broken), instance("stuck", **broken, undone=False)]
+    good, bad, stuck = on(settle, asked, RUN)
+    assert good.changed and good.facts["claim_state"] == "active"
+    assert bad.error == "qemu died" and bad.fault == "host" and bad.facts["released"]
+    assert stuck.error == "qemu died" and not stuck.facts["released"]
+    assert {row["name"]: row["state"] for row in told(on, "instances")} == {"good": "active", "stuck": "claimed"}
+    assert told(on, "hosts")[0]["record"]["failed_builds"] == 2
+    assert told(on, "actions")[0]["action"] == "release" and told(on, "actions")[0]["why"] == "qemu died"
+    on(claim, [instance("next")], [host()], RUN)
+    on(settle, [instance("next")], RUN)
+    assert told(on, "hosts")[0]["record"]["failed_builds"] == 0
+
+
+def test_an_active_instance_that_fails_keeps_what_it_has(on):
+    on(claim, [instance()], [host()], RUN)
+    on(settle, [instance()], RUN)
+    on(claim, [instance()], [host()], OTHER)
+    (got,) = on(settle, [instance(failed=True, msg="no route")], OTHER)
+    assert got.error == "no route" and not got.changed and not got.facts["released"]
+    assert told(on, "instances")[0]["state"] == "active"
+
+
+def test_a_change_holds_both_until_it_is_settled(on):
+    on(claim, [instance(vcpus=2, memory_mb=256)], [host()], RUN)
+    on(settle, [instance(vcpus=2, memory_mb=256)], RUN)
+    wanted = instance(vcpus=1, memory_mb=1024, ports=[port("default/web-1"), port("default/web-1", 1)])
+    (got,) = on(claim, [wanted], [host()], OTHER)
+    assert got.facts["claim_state"] == "changing" and used(on) == (2, 1024, 1)
+    assert [one["addresses"][0]["address"] for one in got.facts["ports"]] == ["192.0.2.10", "192.0.2.11"]
+    (again,) = on(claim, [wanted], [host()], OTHER)
+    assert not again.changed and again.facts["ports"] == got.facts["ports"]
+    on(settle, [wanted], OTHER)
+    assert used(on) == (1, 1024, 1) and told(on, "instances")[0]["addresses"] == ["192.0.2.10", "192.0.2.11"]
+    assert not on(claim, [wanted], [host()], Terms(run="run-3"))[0].changed
+
+
+def test_a_change_that_fails_is_put_back(on):
+    on(claim, [instance(ports=[])], [host()], RUN)
+    on(settle, [instance(ports=[])], RUN)
+    wanted = instance(memory_mb=4096)
+    on(claim, [wanted], [host()], OTHER)
+    (got,) = on(settle, [{**wanted, "failed": True, "msg": "no"}], OTHER)
+    assert got.facts["claim_state"] == "active" and used(on) == (1, 256, 1)
+    assert on(claim, [instance("web-2", ports=[port("w2", fixed_ip="192.0.2.10")])], [host()], OTHER)[0].changed
+    assert on(claim, [instance(ports=[], memory_mb=99999, spec_digest="x")], [host()], OTHER)[0].fault == "request"
+
+
+def test_release_frees_everything_but_the_log(on):
+    ours = instance()
+    seen = {"uuid": ours["uuid"], "name": "web-1", "vcpus": 1, "memory_mb": 256, "disk_gb": 1}
+    on(claim, [ours], [host()], RUN)
+    on(settle, [ours], RUN)
+    on(claim, [], [host(instances=[seen], vcpus_used=1, memory_mb_used=256, disk_gb_used=1)], RUN)
+    (gone,) = on(release, [ours], Terms(run="run-9", who="ops", why="ticket"))
+    assert gone.changed and used(on) == (0, 0, 0) and told(on, "instances") == []
+    assert told(on, "projects") == {}
+    assert not on(release, [ours], OTHER)[0].changed
+    assert on(claim, [instance("new", ports=[port("new", fixed_ip="192.0.2.10")])], [host()], RUN)[0].changed
+    log = [(one["action"], one["name"], one["who"], one["why"]) for one in told(on, "actions")]
+    assert log == [("claim", "new", "ops", ""), ("delete", "web-1", "ops", "ticket")] + [
+        ("activate", "web-1", "ops", ""),
+        ("claim", "web-1", "ops", ""),
+    ]
+
+
+def test_a_remembered_host_is_used_when_none_was_gathered(on):
+    on(claim, [], [host(vcpus=1)], RUN)
+    a, b = on(claim, [instance("a"), instance("b")], [], RUN)
+    assert a.changed and b.error
+    assert told(on, "hosts")[0]["record"]["instances"][0]["name"] == "a"
+
+
+def test_a_rehearsal_says_the_same_and_keeps_nothing(on):
+    said = on(claim, [instance()], [host()], RUN, rehearse=True)[0]
+    assert said.changed and said.facts["ports"][0]["addresses"]
+    done = on(claim, [instance()], [host()], RUN)[0]
+    assert {**said.facts, "created_at": ""} == {**done.facts, "created_at": ""}
+    assert on(release, [instance()], RUN, rehearse=True)[0].changed
+    assert len(told(on, "instances")) == 1
+
+
+def test_odd_names_and_ipv6(on):
+    six = {"cidr": "2001:db8::/64"}
+    odd = instance("Grüße <&\"' 🚀 %s", ports=[port("odd", subnets=[LAN, six])])
+    (got,) = on(claim, [odd], [host()], RUN)
+    assert [one["address"] for one in got.facts["ports"][0]["addresses"]] == ["192.0.2.10", "2001:db8::2"]
+    assert told(on, "instances")[0]["name"] == odd["name"]

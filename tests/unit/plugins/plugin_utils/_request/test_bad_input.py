@@ -1,0 +1,420 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each wrong word of a user and the sentence it is answered with."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from ansible_collections.virtfleet.compute.plugins.plugin_utils._request.problems import report
+from ansible_collections.virtfleet.compute.plugins.plugin_utils._request.resolve import request
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ops"
+GOOD = {
+    "virtfleet_flavors": {"m1.small": {"vcpus": 1, "memory_mb": 256, "disk_gb": 1}},
+    "virtfleet_images": {
+        "tiny": {"url": "file:///srv/tiny.qcow2"},
+        "large": {"url": "https://example.org/large.qcow2", "min_disk_gb": 3, "min_ram_mb": 512},
+    },
+    "virtfleet_networks": {"lan": {"type": "nat", "subnets": [{"cidr": "198.51.100.0/24"}]}},
+    "virtfleet_security_groups": {"web": {}},
+    "virtfleet_server_groups": {"apart": {"policy": "anti-affinity"}},
+    "virtfleet_keypairs": {"ops": KEY},
+    "virtfleet_projects": {"shop": {"quota": {"instances": 2}}},
+    "virtfleet_instances": [{"name": "web", "flavor": "m1.small", "image": "tiny", "networks": [{"network": "lan"}]}],
+}
+FLAVOR, IMAGE = ("virtfleet_flavors", "m1.small"), ("virtfleet_images", "tiny")
+LAN, SUBNET = ("virtfleet_networks", "lan"), ("virtfleet_networks", "lan", "subnets", 0)
+WEB = ("virtfleet_instances", 0)
+I0 = "virtfleet_instances[0]"
+SUBNET_0 = "virtfleet_networks.lan.subnets[0]"
+SECOND = {"name": "db", "flavor": "m1.small", "image": "tiny", "networks": [{"network": "lan"}]}
+URL = "it must be an http://, https:// or file:/// URL of a file, without a password in it"
+SUM = (
+    "it must be 'sha256:' and 64 hexadecimal digits, 'sha512:' and 128, "
+    "or the http://, https:// or file:/// URL of a sums file"
+)
+NAME = "it must be 1 to 255 printable characters without '/' and without a space at either end"
+
+
+def told(*changes):
+    """Return the sentences about a good request after changes, each a path and a value; None takes the key away."""
+    spec = copy.deepcopy(GOOD)
+    for path, value in changes:
+        *way, last = path
+        place = spec
+        for step in way:
+            place = place[step]
+        if value is None:
+            del place[last]
+        elif isinstance(place, list) and last == len(place):
+            place.append(value)
+        else:
+            place[last] = value
+    records, problems = request(spec)
+    return [str(one) for one in problems], records
+
+
+def test_the_good_request_is_good():
+    assert told()[0] == []
+
+
+BAD = [
+    # keys and types
+    ((*WEB, "tagz"), ["a"], f"{I0}.tagz is not a known key: did you mean 'tags'? Known are name, count,"),
+    ((*FLAVOR, "ram"), 1, "virtfleet_flavors['m1.small'].ram is not a known key: "),
+    ((*WEB, "flavor"), None, f"{I0} has no 'flavor': it must be given"),
+    ((*WEB, "name"), None, f"{I0} has no 'name': it must be given"),
+    ((*WEB, "count"), "three", f"{I0}.count is the text 'three': it must be a whole number"),
+    (
+        (*WEB, "count"),
+        "3",
+        f"{I0}.count is the text '3': it must be a whole number; "
+        "write it without quotes, or add '| int' to the template",
+    ),
+    ((*WEB, "count"), True, f"{I0}.count is true: it must be a whole number"),
+    ((*WEB, "count"), 0, f"{I0}.count is 0: it must be at least 1"),
+    ((*WEB, "count"), 10001, f"{I0}.count is 10001: it must be at most 10000"),
+    ((*WEB, "count"), 1.5, f"{I0}.count is 1.5: it must be a whole number"),
+    ((*WEB, "name"), 7, f"{I0}.name is 7: it must be a text; write it in quotes"),
+    ((*WEB, "networks"), "lan", f"{I0}.networks is a text: it must be a list"),
+    ((*WEB, "networks"), ["lan"], f"{I0}.networks[0] is a text: it must be a mapping"),
+    ((*WEB, "metadata"), {"a": 1}, f"{I0}.metadata.a is 1: it must be a text; write it in quotes"),
+    (("virtfleet_instances",), {"web": {}}, "virtfleet_instances is a mapping: it must be a list"),
+    (("virtfleet_flavors",), ["m1"], "virtfleet_flavors is a list: it must be a mapping"),
+    (WEB, "web", f"{I0} is a text: it must be a mapping"),
+    (
+        ("virtfleet_flavors", 1),
+        {"vcpus": 1, "memory_mb": 1},
+        "virtfleet_flavors['1'] is a key that YAML reads as a whole number: write it in quotes",
+    ),
+    (
+        (*WEB, "state"),
+        "activ",
+        f"{I0}.state is 'activ': did you mean 'active'? There is active, stopped, absent",
+    ),
+    # names
+    ((*WEB, "name"), " web", f"{I0}.name is the text ' web': {NAME}"),
+    ((*WEB, "name"), "web ", f"{I0}.name is the text 'web ': {NAME}"),
+    ((*WEB, "name"), "web\n", f"{I0}.name is the text 'web\\n': {NAME}"),
+    ((*WEB, "name"), "a/b", f"{I0}.name is the text 'a/b': {NAME}"),
+    ((*WEB, "name"), "", f"{I0}.name is empty: it must have at least 1 character"),
+    ((*WEB, "name"), "x" * 256, f"{I0}.name has 256 characters: it may have at most 255"),
+    (
+        (*WEB, "name"),
+        "a\u200db",
+        f"{I0}.name has the character U+200D, which cannot be printed: leave it out",
+    ),
+    (
+        (*WEB, "name"),
+        "🐘" * 62,
+        f"{I0}.name takes 248 bytes as a file name of libvirt: at most 247 fit, so make it shorter",
+    ),
+    ((*WEB, "project"), "shopp", f"{I0}.project is 'shopp', which is not in virtfleet_projects: did you mean 'shop'? "),
+    # what is named and not there
+    (
+        (*WEB, "flavor"),
+        "m1.smal",
+        f"{I0}.flavor is 'm1.smal', which is not in virtfleet_flavors: did you mean 'm1.small'? There is m1.small",
+    ),
+    ((*WEB, "image"), "xyz", f"{I0}.image is 'xyz', which is not in virtfleet_images: There is large, tiny"),
+    (
+        (*WEB, "networks"),
+        [{"network": "wan"}],
+        f"{I0}.networks[0].network is 'wan', which is not in virtfleet_networks: did you mean 'lan'? There is lan",
+    ),
+    ((*WEB, "key_name"), "op", f"{I0}.key_name is 'op', which is not in virtfleet_keypairs: did you mean 'ops'? "),
+    ((*WEB, "server_group"), "x", f"{I0}.server_group is 'x', which is not in virtfleet_server_groups: There is apart"),
+    (
+        (*WEB, "security_groups"),
+        ["wep"],
+        f"{I0}.security_groups[0] is 'wep', which is not in virtfleet_security_groups: did you mean 'web'? ",
+    ),
+    # twice
+    (
+        ("virtfleet_instances", 1),
+        {**SECOND, "name": "web"},
+        "virtfleet_instances[1] gives the name 'web' again after virtfleet_instances[0]: "
+        "names must differ within a project",
+    ),
+    (
+        (*WEB, "tags"),
+        ["a", "a"],
+        f"{I0}.tags names 'a' twice: once is enough",
+    ),
+    # size
+    (
+        (*WEB, "image"),
+        "large",
+        f"{I0}.flavor has 256 MiB of memory and the image needs 512: take a larger flavor",
+    ),
+    ((*FLAVOR, "vcpus"), 0, "virtfleet_flavors['m1.small'].vcpus is 0: it must be at least 1"),
+    # image
+    ((*IMAGE, "url"), "ftp://x/y", f"virtfleet_images.tiny.url is the text 'ftp://x/y': {URL}"),
+    ((*IMAGE, "url"), "/srv/x", f"virtfleet_images.tiny.url is the text '/srv/x': {URL}"),
+    ((*IMAGE, "url"), "https://u:pw@x/y", f"virtfleet_images.tiny.url is the text 'https://...@x/y': {URL}"),
+    ((*IMAGE, "checksum"), "md5:abc", f"virtfleet_images.tiny.checksum is the text 'md5:abc': {SUM}"),
+    ((*IMAGE, "checksum"), "sha256:abc", f"virtfleet_images.tiny.checksum is the text 'sha256:abc': {SUM}"),
+    (
+        (*IMAGE, "disk_format"),
+        "qcow",
+        "virtfleet_images.tiny.disk_format is 'qcow': did you mean 'qcow2'? There is qcow2, raw",
+    ),
+    # network
+    ((*LAN, "type"), "natt", "virtfleet_networks.lan.type is 'natt': did you mean 'nat'? There is nat, bridge"),
+    (
+        (*LAN, "type"),
+        "bridge",
+        "virtfleet_networks.lan has no 'bridge': type bridge needs the name of a bridge that is on the hosts",
+    ),
+    ((*LAN, "subnets"), None, "virtfleet_networks.lan has no 'subnets': type nat needs at least one"),
+    (
+        (*SUBNET, "cidr"),
+        "198.51.100.0",
+        f"{SUBNET_0}.cidr is '198.51.100.0': it must be a range such as 10.0.0.0/24",
+    ),
+    (
+        (*SUBNET, "cidr"),
+        "198.51.100.7/24",
+        f"{SUBNET_0}.cidr is '198.51.100.7/24', which has host bits set: write 198.51.100.0/24",
+    ),
+    (
+        (*SUBNET, "gateway"),
+        "203.0.113.1",
+        f"{SUBNET_0}.gateway is '203.0.113.1', which is no address for a router in 198.51.100.0/24",
+    ),
+    ((*SUBNET, "dns"), ["x"], f"{SUBNET_0}.dns[0] is 'x': it must be an address such as 10.0.0.1"),
+    (
+        (*SUBNET, "pool"),
+        ["198.51.100.9-198.51.101.3"],
+        f"{SUBNET_0}.pool[0] is '198.51.100.9-198.51.101.3': 198.51.101.3 is outside 198.51.100.0/24",
+    ),
+    (
+        (*SUBNET, "pool"),
+        ["198.51.100.9-198.51.100.3"],
+        f"{SUBNET_0}.pool[0] is '198.51.100.9-198.51.100.3': it ends before it begins; write 198.51.100.3-198.51.100.9",
+    ),
+    (
+        (*LAN, "subnets", 1),
+        {"cidr": "198.51.100.128/25"},
+        "virtfleet_networks.lan.subnets[1].cidr is 198.51.100.128/25, which overlaps 198.51.100.0/24 of subnets[0]: "
+        "ranges must be apart",
+    ),
+    (
+        ("virtfleet_networks", "lan2"),
+        {"type": "nat", "subnets": [{"cidr": "198.51.100.0/25"}]},
+        "virtfleet_networks.lan2 has 198.51.100.0/25, which overlaps 198.51.100.0/24 of network 'lan': "
+        "private networks of one host need ranges of their own",
+    ),
+    # addresses
+    (
+        (*WEB, "networks", 0, "fixed_ip"),
+        "203.0.113.9",
+        f"{I0}.networks[0].fixed_ip is 203.0.113.9, which is in no subnet of network 'lan': there is 198.51.100.0/24",
+    ),
+    (
+        (*WEB, "networks", 0, "fixed_ip"),
+        "198.51.100",
+        f"{I0}.networks[0].fixed_ip is '198.51.100': it must be an address such as 10.0.0.31",
+    ),
+    (
+        (*WEB, "networks", 0, "fixed_ip"),
+        "198.51.100.1",
+        f"{I0}.networks[0].fixed_ip is 198.51.100.1, which is the gateway of 198.51.100.0/24: take another",
+    ),
+    (
+        (*WEB, "networks", 0, "fixed_ip"),
+        "198.51.100.255",
+        f"{I0}.networks[0].fixed_ip is 198.51.100.255, which no machine in 198.51.100.0/24 can have: take another",
+    ),
+    # groups and keys
+    (
+        ("virtfleet_server_groups", "apart"),
+        {"policy": "affinity", "rules": {"max_server_per_host": 2}},
+        "virtfleet_server_groups.apart.rules does not go with policy affinity: only anti-affinity has rules",
+    ),
+    (
+        ("virtfleet_security_groups", "web", "rules"),
+        [{"ports": 443}],
+        "virtfleet_security_groups.web.rules[0].ports needs 'protocol: tcp' or 'protocol: udp' beside it",
+    ),
+    (
+        ("virtfleet_security_groups", "web", "rules"),
+        [{"remote_group": "wep"}],
+        "virtfleet_security_groups.web.rules[0].remote_group is 'wep', which is not in virtfleet_security_groups: "
+        "did you mean 'web'? There is web",
+    ),
+    (
+        ("virtfleet_keypairs", "ops"),
+        "-----BEGIN OPENSSH PRIVATE KEY-----",
+        "virtfleet_keypairs.ops is not right: it must be one public key line such as 'ssh-ed25519 AAAA... comment'",
+    ),
+    (
+        ("virtfleet_keypairs", "ops"),
+        "ssh-ed25519 AAAA",
+        "virtfleet_keypairs.ops is no whole ssh-ed25519 key: copy the line of the .pub file",
+    ),
+    # what the guest is told
+    (
+        (*WEB, "user_data"),
+        "x" * 65537,
+        f"{I0}.user_data is 65,537 bytes, 87,384 when base64-encoded: at most 65,535 fit (49,149 plain), "
+        "so let it fetch the rest from a URL",
+    ),
+    (
+        (*WEB, "user_data"),
+        "x" * 49150,
+        f"{I0}.user_data is 49,150 bytes, 65,536 when base64-encoded: at most 65,535 fit (49,149 plain), "
+        "so let it fetch the rest from a URL",
+    ),
+    ((*WEB, "metadata"), {"a/b": "c"}, f"{I0}.metadata has the key 'a/b': it must be 1 to 255 letters, digits, "),
+    ((*WEB, "metadata"), {"a": "c" * 256}, f"{I0}.metadata.a has 256 characters: it may have at most 255"),
+    (
+        (*WEB, "metadata"),
+        {f"k{number}": "" for number in range(129)},
+        f"{I0}.metadata has 129 entries: it may have at most 128",
+    ),
+    ((*WEB, "tags"), ["a,b"], f"{I0}.tags[0] is the text 'a,b': it must be 1 to 60 characters without ',' and '/'"),
+    ((*WEB, "tags"), [str(number) for number in range(51)], f"{I0}.tags has 51 entries: it may have at most 50"),
+    (
+        (*WEB, "availability_zone"),
+        "nova:kvm1",
+        f"{I0}.availability_zone is the text 'nova:kvm1': it must be the name of a zone without ':' "
+        "(name a host with 'host')",
+    ),
+    ((*WEB, "min_count"), 2, f"{I0}.min_count is 2, more than the count of 1"),
+]
+
+
+@pytest.mark.parametrize("path,value,sentence", BAD, ids=[f"{i}-{one[2][:60]}" for i, one in enumerate(BAD)])
+def test_each_bad_word_has_its_sentence(path, value, sentence):
+    problems, _records = told((path, value))
+    is_beginning = sentence[-1] in ", "
+    assert any(one.startswith(sentence) if is_beginning else one == sentence for one in problems), problems
+
+
+@pytest.mark.parametrize("path,value,sentence", BAD, ids=[f"{i}-{one[2][:60]}" for i, one in enumerate(BAD)])
+def test_one_bad_word_is_not_told_many_times(path, value, sentence):
+    assert len(told((path, value))[0]) <= 2
+
+
+PAIRS = [
+    (
+        [((*WEB, "count"), 2), ((*WEB, "networks", 0, "fixed_ip"), "198.51.100.9")],
+        f"{I0}.networks[0].fixed_ip does not go with count 2: only one instance can have 198.51.100.9",
+    ),
+    (
+        [((*WEB, "count"), 2), ((*WEB, "hostname"), "w")],
+        f"{I0}.hostname does not go with count 2: leave it out or write entries",
+    ),
+    (
+        [((*WEB, "count"), 3), ((*WEB, "name"), "x" * 254)],
+        f"{I0}.name is 256 characters long with the number behind it: at most 255 fit",
+    ),
+    (
+        [((*WEB, "count"), 3), (("virtfleet_instances", 1), {**SECOND, "name": "web-2"})],
+        "virtfleet_instances[1] gives the name 'web-2' again after virtfleet_instances[0]: "
+        "names must differ within a project",
+    ),
+    (
+        [
+            ((*WEB, "project"), "shop"),
+            (("virtfleet_instances", 1), {**SECOND, "name": "shop-web"}),
+        ],
+        "virtfleet_instances[1] gives 'shop-web' the libvirt name 'shop-web' of 'web': rename one of them",
+    ),
+    (
+        [
+            ((*WEB, "networks", 0, "fixed_ip"), "198.51.100.9"),
+            (
+                ("virtfleet_instances", 1),
+                {**SECOND, "networks": [{"network": "lan", "fixed_ip": "198.51.100.9"}]},
+            ),
+        ],
+        "virtfleet_instances[1] gives 'db' the address 198.51.100.9 of 'web': give each its own",
+    ),
+    (
+        [((*WEB, "project"), "shop"), ((*WEB, "count"), 3)],
+        "virtfleet_projects.shop.quota.instances is 2, and 3 are asked for: ask for fewer or raise it",
+    ),
+    (
+        [((*WEB, "config_drive"), "none"), ((*WEB, "user_data"), "#!/bin/sh"), ((*WEB, "key_name"), "ops")],
+        f"{I0}.config_drive is 'none', so the guest would never see its user_data, key_name",
+    ),
+    (
+        [((*WEB, "networks"), []), ((*WEB, "wait_for"), "ssh")],
+        f"{I0}.wait_for is 'ssh', but there is no network to reach it by",
+    ),
+    (
+        [((*WEB, "networks"), None), (("virtfleet_networks", "wan"), {"type": "bridge", "bridge": "br0"})],
+        f"{I0} has no 'networks', and there is more than one to choose from: name one of lan, wan, or write []",
+    ),
+    (
+        [((*WEB, "security_groups"), ["web"]), ((*WEB, "networks", 0, "port_security"), False)],
+        f"{I0}.networks[0].port_security is off, so security groups would do nothing: "
+        "turn it on or leave security_groups out",
+    ),
+    (
+        [((*WEB, "flavour"), "m1.small"), ((*WEB, "flavor"), None)],
+        f"{I0}.flavour is not a known key: did you mean 'flavor'? ",
+    ),
+]
+
+
+@pytest.mark.parametrize("changes,sentence", PAIRS, ids=[one[1][:70] for one in PAIRS])
+def test_words_that_do_not_go_together(changes, sentence):
+    problems, _records = told(*changes)
+    assert len(problems) == 1
+    assert problems[0].startswith(sentence) if sentence.endswith(" ") else problems == [sentence]
+
+
+def test_all_problems_are_told_at_once_and_in_order():
+    problems, _records = told(
+        ((*FLAVOR, "vcpus"), 0),
+        ((*IMAGE, "url"), "x"),
+        ((*SUBNET, "cidr"), "x"),
+        ((*WEB, "count"), "x"),
+        ((*WEB, "key_name"), "op"),
+        (("virtfleet_instances", 1), {**SECOND, "image": "x"}),
+    )
+    places = [one.split(" is ")[0] for one in problems]
+    assert places == [
+        "virtfleet_flavors['m1.small'].vcpus",
+        "virtfleet_images.tiny.url",
+        f"{SUBNET_0}.cidr",
+        f"{I0}.count",
+        f"{I0}.key_name",
+        "virtfleet_instances[1].image",
+    ]
+
+
+def test_very_many_problems_are_cut():
+    spec = {"virtfleet_instances": [{}] * 100}
+    lines = report(request(spec)[1]).splitlines()
+    assert lines[0] == "The request has 300 problems; nothing was done:"
+    assert lines[-1] == "and 270 more problems"
+    assert len(lines) == 32
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ((*WEB, "user_data"), ["SECRET"]),
+        ((*WEB, "admin_pass"), 123456789),
+        ((*WEB, "admin_pass"), "SECRET" * 50),
+        ((*WEB, "files"), "SECRET"),
+        ((*WEB, "files"), ["SECRET"]),
+        ((*WEB, "files"), [{"path": "/x", "content": {"SECRET": 1}}]),
+        ((*WEB, "user_dta"), "SECRET"),
+        ((*WEB, "user_data"), "SECRET" * 20000),
+        (("virtfleet_keypairs", "ops"), "SECRET"),
+        (("virtfleet_keypairs", "ops"), ["SECRET"]),
+    ],
+)
+def test_no_message_shows_a_secret(change):
+    problems, _records = told(change)
+    assert problems
+    assert not any("SECRET" in one or "123456789" in one for one in problems)
