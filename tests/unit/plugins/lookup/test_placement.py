@@ -12,6 +12,7 @@ import pytest
 from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.plugins.loader import filter_loader, init_plugin_loader, lookup_loader
+
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._files import fleet_files
 
 HOST = {"vcpus": 8, "vcpus_used": 0, "memory_mb": 16384, "memory_mb_used": 0, "disk_gb": 100, "disk_gb_used": 0}

@@ -10,6 +10,7 @@ import re
 
 import pytest
 import yaml
+
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._files import fleet_files, load_mapping
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.filters import FILTERS
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.fleet import check_fleet

@@ -12,10 +12,11 @@ import pathlib
 import subprocess
 import sys
 
-from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.decide import decide
-from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.record import expand
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.decide import decide
+from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.record import expand
 
 # The directory that has ansible_collections, wherever the tests run.
 COLLECTIONS = pathlib.Path(decide.__code__.co_filename).parents[6]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.operators import (
     matches,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.pinning import pin
 
 CORES = [frozenset(core) for core in ((0, 4), (1, 5), (2, 6), (3, 7))]

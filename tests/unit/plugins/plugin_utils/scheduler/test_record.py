@@ -9,6 +9,7 @@ import copy
 import json
 
 import pytest
+
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.decide import decide
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.record import expand
