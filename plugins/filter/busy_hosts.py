@@ -8,6 +8,8 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: busy_hosts
 short_description: The hosts that have an instance with something to do
+description:
+  - The names of the hosts of all records whose C(todo) is not C(none), sorted.
 options:
   _input:
     description: Instance records of the whole run, after stage claim.

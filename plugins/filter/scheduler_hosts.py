@@ -34,12 +34,7 @@ _value:
   elements: dict
 """
 
-try:
-    from ..plugin_utils._scheduler.hosts import FIELDS
-except ImportError as error:
-    FIELDS, MISSING = None, error
-
-from ansible.errors import AnsibleFilterError
+from ..plugin_utils._scheduler.hosts import FIELDS
 
 # What the scheduler reads of a domain; the whole record of an instance would make its own record of the decision heavy.
 OF_INSTANCE = ("uuid", "name", "project_id", "vcpus", "memory_mb", "disk_gb")
@@ -49,8 +44,6 @@ DROPPED = ("image_cache", "reason", "updated_at")
 
 def scheduler_hosts(hosts):
     """Return the host records in the scheduler's words."""
-    if FIELDS is None:
-        raise AnsibleFilterError(f"The controller's Python misses a package of the scheduler: {MISSING}")
     return [in_its_words(host) for host in hosts]
 
 

@@ -11,7 +11,8 @@ version_added: 0.1.0
 author:
   - The virtfleet.compute authors (@virtfleet)
 description:
-  - Filters and weighs the hosts for every instance of every request, in the order given, each on what the earlier ones took.
+  - Filters and weighs the hosts for every instance of every request, in the order given, each on what the earlier
+    ones took.
   - The rules are those of OpenStack Nova's scheduler and placement, under their names. Where they differ is told in
     the scheduler guide of this collection.
   - The same input gives the same answer, byte for byte. Ties are broken by name. No host is asked anything.
@@ -21,10 +22,10 @@ options:
   _terms:
     description:
       - The requests, as one list of dictionaries.
-      - "Keys: V(name), V(vcpus), V(memory_mb), V(disk_gb), V(ephemeral_gb), V(swap_mb), V(flavor_name), V(num_instances),
-        V(min_count), V(instance_names), V(instance_uuids), V(project_id), V(extra_specs), V(image_properties),
-        V(image_id), V(image_disk_format), V(hints), V(server_group), V(availability_zone), V(boot_from_volume),
-        V(ignore_hosts), V(requested_host), V(force_hosts), V(spread), V(preferred_cell)."
+      - "Keys: V(name), V(vcpus), V(memory_mb), V(disk_gb), V(ephemeral_gb), V(swap_mb), V(flavor_name),
+        V(num_instances), V(min_count), V(instance_names), V(instance_uuids), V(project_id), V(extra_specs),
+        V(image_properties), V(image_id), V(image_disk_format), V(hints), V(server_group), V(availability_zone),
+        V(boot_from_volume), V(ignore_hosts), V(requested_host), V(force_hosts), V(spread), V(preferred_cell)."
       - Of a request with V(min_count) either at least so many instances get a host, or none.
     type: list
     elements: dict
@@ -160,6 +161,9 @@ _raw:
               type: str
             host:
               description: The host, null when there is none.
+              type: str
+            message:
+              description: Why there is no host, and the way out. Null when there is one.
               type: str
             alternates:
               description: The hosts to try next if the build fails there.

@@ -38,7 +38,8 @@ options:
   virt_type:
     description:
       - Whether guests run on V(kvm) or are emulated by V(qemu). CPU features are those such guests get.
-      - V(auto) is what M(virtfleet.compute.virt_types) found out and keeps in C(host.json) of O(state_dir), else V(kvm).
+      - V(auto) is what M(virtfleet.compute.virt_types) found out and keeps in C(host.json) of O(state_dir), else
+        V(kvm).
     type: str
     choices: [auto, kvm, qemu]
     default: auto

@@ -90,7 +90,7 @@ def resources(record: Mapping[str, Any]) -> dict[str, int]:
         disk += -(-int(flavor.get("swap_mb") or 0) // 1024)
         wanted = {"VCPU": int(flavor["vcpus"]), "MEMORY_MB": int(flavor["memory_mb"]), "DISK_GB": disk}
         for key, value in (flavor.get("extra_specs") or {}).items():
-            prefix, _, resource_class = key.partition(":")
+            prefix, dummy, resource_class = key.partition(":")
             if prefix == "resources" and resource_class:
                 wanted[resource_class] = int(value)
     except (KeyError, TypeError, ValueError) as error:

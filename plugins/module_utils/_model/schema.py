@@ -310,7 +310,7 @@ INSTANCE = record(
         ),
         "admin_pass": or_null(
             text(
-                "Password of the guest's default user, as a hash of crypt(3): nobody but you needs the password itself.",
+                "Password of the guest's default user, as a hash of crypt(3): nobody needs the password itself.",
                 pattern=r"^\$[0-9a-z]+\$.+$",
                 **{"x-secret": True, "x-valid": "what `mkpasswd -m sha-512` prints, beginning with '$6$'"},
             )

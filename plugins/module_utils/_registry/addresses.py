@@ -69,7 +69,7 @@ def books(connection: Any, networks: Iterable[tuple[str, str]]) -> dict[tuple[st
         INSTANCES.c.name,
         INSTANCES.c.project,
     ).join_from(ADDRESSES, INSTANCES, ADDRESSES.c.instance == INSTANCES.c.uuid)
-    rows = fetch(connection, query, ADDRESSES.c.network, {network for _, network in found})
+    rows = fetch(connection, query, ADDRESSES.c.network, {network for dummy, network in found})
     for scope, network, address, port, name, project in rows:
         if (scope, network) in found:
             found[(scope, network)].give(address, port, f"{name} (project {project})")
@@ -120,7 +120,7 @@ def subnet(record: Mapping[str, Any], network: str) -> Subnet:
 
 def _range(text: str) -> tuple[int, int]:
     """Return the first and last address of "first-last", or of a single address."""
-    first, _, last = str(text).partition("-")
+    first, dummy, last = str(text).partition("-")
     return int(ipaddress.ip_address(first.strip())), int(ipaddress.ip_address((last or first).strip()))
 
 

@@ -92,7 +92,7 @@ def foreign(record: Mapping[str, Any], ours: Mapping[str, Mapping[str, int]]) ->
 
 def in_use(record: Mapping[str, Any]) -> dict[str, int]:
     """Return what a host record says is in use of each class, by all its domains."""
-    stated = {name: int(record.get(f"{field}_used") or 0) for name, (field, *_) in CLASSES.items()}
+    stated = {name: int(record.get(f"{field}_used") or 0) for name, (field, *dummy) in CLASSES.items()}
     given = {
         name: int(one["used"]) for name, one in (record.get("inventory") or {}).items() if one.get("used") is not None
     }

@@ -15,7 +15,7 @@ import importlib.util
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from .._model.errors import ItemError
@@ -54,18 +54,19 @@ def writing(url: str, timeout: int = 60, rehearse: bool = False) -> Iterator[Any
     """
     address = _address(url)
     where = _where(address)
-    with _told(where, timeout):
+    with ExitStack() as stack:
+        stack.enter_context(_told(where, timeout))
         path = _path(address)
         if path and rehearse and not _exists(path):
             address, path = sa.engine.make_url(IN_MEMORY), None
         if path and not _exists(path):
             _make_file(path)
-        with _transaction(address, "BEGIN IMMEDIATE", timeout, rehearse) as connection:
-            if address.get_backend_name() == "postgresql":
-                connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{int(timeout)}s'")
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER})")
-            schema.ensure(connection, where, clock(connection))
-            yield connection
+        connection = stack.enter_context(_transaction(address, "BEGIN IMMEDIATE", timeout, rehearse))
+        if address.get_backend_name() == "postgresql":
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{int(timeout)}s'")
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER})")
+        schema.ensure(connection, where, clock(connection))
+        yield connection
 
 
 @contextmanager

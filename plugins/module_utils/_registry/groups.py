@@ -28,7 +28,7 @@ def members(connection: Any, keys: Iterable[Key]) -> dict[Key, dict[str, str]]:
         GROUP_MEMBERS, INSTANCES, GROUP_MEMBERS.c.instance == INSTANCES.c.uuid
     )
     found: dict[Key, dict[str, str]] = {key: {} for key in wanted}
-    for project, name, uuid, host in fetch(connection, query, GROUP_MEMBERS.c.name, {name for _, name in wanted}):
+    for project, name, uuid, host in fetch(connection, query, GROUP_MEMBERS.c.name, {name for dummy, name in wanted}):
         if (project, name) in found:
             found[(project, name)][uuid] = host
     return found

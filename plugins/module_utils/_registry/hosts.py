@@ -68,7 +68,7 @@ class Host:
             return
         left = [one for one in self.record["instances"] if (one if isinstance(one, str) else one["uuid"]) != uuid]
         self.record = {**self.record, "instances": left}
-        for name, *_ in capacity.CLASSES.values():
+        for name, *dummy in capacity.CLASSES.values():
             key = f"{name}_used"
             if self.record.get(key) is not None:
                 self.record[key] = max(0, self.record[key] - int(gone.get(name) or 0))
@@ -88,14 +88,14 @@ class Host:
         """
         listed = capacity.guests(self.record)
         record = {**self.record, "failed_builds": self.failed_builds, "instances": list(listed.values())}
-        for name, (field_name, *_) in capacity.CLASSES.items():
+        for name, (field_name, *dummy) in capacity.CLASSES.items():
             record[f"{field_name}_used"] = self.used.get(name, 0)
         if record.get("inventory"):
             record["inventory"] = {
                 name: {**one, "used": self.used.get(name, 0)} for name, one in record["inventory"].items()
             }
         for uuid in sorted(set(self.claims) - set(listed)):
-            sizes = {key: self.claims[uuid].get(name, 0) for name, (key, *_) in capacity.CLASSES.items()}
+            sizes = {key: self.claims[uuid].get(name, 0) for name, (key, *dummy) in capacity.CLASSES.items()}
             record["instances"].append({"uuid": uuid, **claimed.get(uuid, {}), **sizes})
         return record
 

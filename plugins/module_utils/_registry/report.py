@@ -50,7 +50,7 @@ def fleet(connection: Any, now: str, names: Iterable[str] | None = None) -> list
             "generation": host.generation,
             "record": host.as_record(claimed),
         }
-        for _, host in sorted(found.items())
+        for dummy, host in sorted(found.items())
     ]
 
 

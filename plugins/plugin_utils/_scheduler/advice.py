@@ -1,7 +1,7 @@
 # Copyright (c) The virtfleet.compute authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When there is no host: which hosts came nearest and what would make the request fit. All that is proposed was tried."""
+"""When there is no host: which hosts came nearest, what would make the request fit. All that is proposed was tried."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from . import requests as request_records
+from .arrays import np
 from .capacity import fits_empty
 from .moves import freeing_moves
 from .requests import Request
@@ -78,6 +77,8 @@ def _describe(state: State, steps: Sequence[Step], row: int) -> dict[str, Any]:
 
 def _never(state: State, request: Request) -> dict[str, Any] | None:
     """Return the resource class of which no host has enough even when it is empty, and the most that one could give."""
+    if not state.fleet.names:
+        return None
     sides = [request.resources, request.unpinned_resources or {}]
     for resources in sides:
         fitting = [fits_empty(state, name, amount) for name, amount in resources.items()]
@@ -86,7 +87,7 @@ def _never(state: State, request: Request) -> dict[str, Any] | None:
     for name, amount in request.resources.items():
         inventory = state.inventory(name)
         most = np.minimum(inventory.room, inventory.max_unit)
-        if most.size and not fits_empty(state, name, amount).any():
+        if not fits_empty(state, name, amount).any():
             best = int(most.argmax())
             return {"class": name, "amount": amount, "most": float(most[best]), "host": state.fleet.names[best]}
     return {"class": None, "amount": None, "most": None, "host": None}

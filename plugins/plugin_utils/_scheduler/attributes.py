@@ -76,6 +76,8 @@ def _first(state: State, row: int, name: str) -> Any:
     if name in _NUMBERS:
         number = columns[_NUMBERS[name]][row]
         return float(number) if name in _RATIOS else _whole(number)
+    if name == "stats":
+        return _statistics(state, row)
     if name == "disk_mb_used":
         return _whole((columns["disk_gb_used"][row] + columns["reserved_disk_gb"][row]) * 1024)
     value = state.fleet.records[row].get(_FIELDS[name]) if name in _FIELDS else None

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-import numpy as np
-
+from .arrays import np
 from .hosts import split_values
 from .requests import Request
 from .state import Rows, State
@@ -61,11 +60,11 @@ def _traits(state: State, request: Request) -> Iterator[Step]:
     for trait in sorted(request.required_traits):
         has = state.fleet.has_trait(trait)
         yield Step(f"trait {trait}", lambda rows, has=has: (has[rows], None, None), f"lacks the trait {trait}")
-    for trait in sorted({*request.forbidden_traits, "COMPUTE_STATUS_DISABLED"}):
+    for trait in sorted(request.forbidden_traits):
         lacks = ~state.fleet.has_trait(trait)
-        says = "is disabled" if trait == "COMPUTE_STATUS_DISABLED" else f"has the forbidden trait {trait}"
-        name = "enabled" if trait == "COMPUTE_STATUS_DISABLED" else f"not trait {trait}"
-        yield Step(name, lambda rows, lacks=lacks: (lacks[rows], None, None), says)
+        yield Step(f"not trait {trait}", lambda rows, lacks=lacks: (lacks[rows], None, None), f"has the trait {trait}")
+    enabled = state.fleet.flags("enabled")
+    yield Step("enabled", lambda rows: (enabled[rows], state.fleet.trouble, None), "is {value}")
 
 
 def _aggregates(state: State, request: Request) -> Iterator[Step]:
@@ -133,28 +132,27 @@ _SAYS = {
 }
 
 
-def fits(state: State, resource_class: str, amount: int, rows: Rows) -> np.ndarray:
-    """Return where all four rules of placement hold for an amount of one class."""
-    return np.logical_and.reduce([check(state, resource_class, amount, rows)[0] for check in _RULES.values()])
-
-
 def fits_empty(state: State, resource_class: str, amount: int) -> np.ndarray:
     """Return where the amount would fit if the host had nothing on it."""
     inventory = state.inventory(resource_class)
-    fits_unit = (inventory.min_unit <= amount) & (amount <= inventory.max_unit) & (amount % inventory.step_size == 0)
-    return fits_unit & (amount <= inventory.room)
+    return inventory.gives(amount) & (amount <= inventory.room)
+
+
+def eligible(state: State, request: Request) -> np.ndarray:
+    """Return which hosts are enabled and up and could take an instance of the request if they were empty."""
+    mask = state.fleet.flags("up").copy()
+    for step in placement_steps(state, request):
+        if step.changes == "never":
+            mask &= step.check(slice(None))[0]
+    return mask
 
 
 def _dedicated_step(state: State, request: Request) -> Step:
     """Return the question for dedicated CPUs: PCPU with the wanted kind of threads, or Nova's fallback, VCPU."""
     amount, fallback = request.resources["PCPU"], request.unpinned_resources["VCPU"]
-    policy = request.guest.thread_policy
-    threads = state.fleet.has_trait("HW_CPU_HYPERTHREADING")
-    suits = {"require": threads, "isolate": ~threads}.get(policy, np.ones_like(threads))
 
     def check(rows: Rows) -> Verdict:
-        offered = fits(state, "PCPU", amount, rows) & suits[rows]
         free = np.floor(state.inventory("PCPU").room[rows] - state.used_of("PCPU")[rows])
-        return offered | fits(state, "VCPU", fallback, rows), amount, free
+        return state.offers_dedicated(request, rows) | state.fits("VCPU", fallback, rows), amount, free
 
     return Step("PCPU capacity", check, _SAYS["capacity"].replace("UNIT", _UNITS["PCPU"]), "row")

@@ -14,6 +14,7 @@ from . import hosts as host_records
 from . import policy as policies
 from . import requests as request_records
 from .advice import advise
+from .arrays import need_numpy
 from .candidates import Candidates
 from .capacity import placement_steps
 from .filters import chosen_filters
@@ -24,6 +25,7 @@ from .rules import own_filters, own_weighers
 from .scores import Scores
 from .state import State
 from .steps import Filter, bind
+from .text import message
 from .weighers import WEIGHERS, Weigher
 
 
@@ -52,6 +54,7 @@ def decide(
     Raises:
         ItemError: something has an unknown name or an impossible form; nothing is decided then.
     """
+    need_numpy()
     requests, functions = list(requests), functions or {}
     chosen = policies.resolve(policy)
     rulebook = rules_of(chosen, functions)
@@ -62,6 +65,8 @@ def decide(
         record["warnings"].extend(_warnings(state, request))
         told, state = _decide_request(state, request, rulebook)
         record["requests"].append(told)
+        for instance in told["instances"]:
+            instance["message"] = None if instance["host"] else message(record, told, instance)
     return record
 
 

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from . import filters_aggregate as aggregate
 from . import filters_hints as hints
 from . import groups, nplus1, numa, pci
+from .arrays import np
 from .attributes import attribute, is_attribute
 from .names import check_names
 from .operators import matches, version_matches
@@ -28,10 +27,8 @@ def all_hosts(state: State, request: Request, rows: Rows) -> Verdict:
 
 def compute(state: State, request: Request, rows: Rows) -> Verdict:
     """A host passes that is enabled and up."""
-    reasons = state.fleet.column("disabled_reason")
-    enabled = state.fleet.flags("enabled")
-    mask = (enabled & state.fleet.flags("up"))[rows]
-    return mask, lambda row: reasons[row] or ("down" if enabled[row] else "disabled"), None
+    mask = (state.fleet.flags("enabled") & state.fleet.flags("up"))[rows]
+    return mask, state.fleet.trouble, None
 
 
 def compute_capabilities(state: State, request: Request, rows: Rows) -> Verdict:
@@ -99,7 +96,7 @@ def isolated_hosts(state: State, request: Request, rows: Rows) -> Verdict:
     policy = state.policy
     isolated = np.array([name in policy.isolated_hosts for name in state.fleet.names], dtype=bool)[rows]
     image = bool(policy.isolated_images) and request.image_id in policy.isolated_images
-    says = f"the image is {'' if image else 'not '}isolated, the host is {'not ' if image else ''}"
+    says = "is not isolated, the image is" if image else "takes only isolated images"
     if policy.restrict_isolated_hosts_to_isolated_images:
         return isolated == image, says, None
     return isolated | (not image), says, None

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
+from .arrays import np
 from .hosts import split_values
 from .images import KNOWN
 from .operators import matches

@@ -11,8 +11,7 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-
+from .arrays import np
 from .attributes import attribute
 from .names import refuse, refuse_unknown
 from .policy import Policy
@@ -68,8 +67,16 @@ def cidr_affinity(state: State, request: Request, rows: Rows) -> Verdict:
     except ValueError:
         refuse(f"request {request.name}: hints build_near_host_ip and cidr make {around}, which is no network")
     addresses = state.fleet.column("host_ip")
-    mask = [bool(addresses[row]) and ipaddress.ip_address(addresses[row]) in network for row in state.rows(rows)]
+    mask = [_is_inside(addresses[row], network) for row in state.rows(rows)]
     return np.array(mask, dtype=bool), lambda row: addresses[row], str(network)
+
+
+def _is_inside(address: str | None, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
+    """Return whether an address is in the network; a host without one, or with a name for one, is not."""
+    try:
+        return ipaddress.ip_address(address or "") in network
+    except ValueError:
+        return False
 
 
 def json_query(state: State, request: Request, rows: Rows) -> Verdict:

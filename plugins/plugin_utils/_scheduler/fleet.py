@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fleet files: given hosts and a policy, when these requests come, expect this and never that.
 
-A file is one mapping with `given` (policy, hosts, and in `defaults` what every host and request has), `when` (requests),
-`expect` and `never` (rules). A rule has one condition and, where the condition is about instances, which ones.
+A file is one mapping with `given` (policy, hosts, and in `defaults` what every host and request has), `when`
+(requests), `expect` and `never` (rules). A rule has one condition and, where that is about instances, which ones.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ...module_utils._model.errors import ItemError
 from .decide import decide
 from .names import check_names, refuse
 from .record import expand
-from .text import lines, message
+from .text import lines
 
 _PARTS = ("given", "when", "expect", "never", "about")
 _GIVEN = ("policy", "hosts", "defaults")
@@ -146,10 +146,8 @@ def _weights(record: Mapping[str, Any], place: int, position: int, rule: Mapping
 
 
 def _why(record: Mapping[str, Any], place: int, position: int, rule: Mapping[str, Any]) -> str | None:
-    request = record["requests"][place]
-    instance = request["instances"][position]
-    said = "" if instance["host"] else message(record, request, request["instances"][instance.get("same_as", position)])
-    return None if rule["why"] in said else f"says: {said or 'nothing, it has a host'}"
+    said = record["requests"][place]["instances"][position]["message"] or "nothing, it has a host"
+    return None if rule["why"] in said else f"says: {said}"
 
 
 def _would_fit(record: Mapping[str, Any], place: int, position: int, rule: Mapping[str, Any]) -> str | None:

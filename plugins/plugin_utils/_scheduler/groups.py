@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
+from .arrays import np
+from .capacity import eligible
 from .policy import Policy
 from .requests import Request
 from .state import Rows, State
@@ -21,12 +21,12 @@ def has_policy(policy: str) -> Callable[[Policy, Request], bool]:
 
 
 def anti_affinity(state: State, request: Request, rows: Rows) -> Verdict:
-    """A host passes that has fewer members of the group than one host may have, or has this very instance."""
+    """A host passes that has fewer members of the group than one host may have, or has this very instance (a move)."""
     counts, limit = state.group_count(request.group), request.group.max_server_per_host
     mask = counts[rows] < limit
-    own = {state.host_of(uuid) for uuid in request.instance_uuids} - {None}
-    if own:
-        mask = mask | np.isin(np.arange(counts.size)[rows], list(own))
+    own = state.host_of(request.instance_uuids[0]) if len(request.instance_uuids) == 1 else None
+    if own is not None:
+        mask = mask | (np.arange(counts.size)[rows] == own)
     return mask, lambda row: _who_runs_there(state, request, row), limit
 
 
@@ -47,12 +47,12 @@ def affinity(state: State, request: Request, rows: Rows) -> Verdict:
     return mask, None, lambda row: ", ".join(state.fleet.names[host] for host in np.flatnonzero(counts).tolist())
 
 
-def soft_affinity(state: State, request: Request, rows: Rows) -> np.ndarray | float:
+def soft_affinity(state: State, request: Request, rows: Rows) -> np.ndarray:
     """Weigh a host by the members of the group on it."""
     return state.group_count(request.group)[rows]
 
 
-def soft_anti_affinity(state: State, request: Request, rows: Rows) -> np.ndarray | float:
+def soft_anti_affinity(state: State, request: Request, rows: Rows) -> np.ndarray:
     """Weigh a host down by the members of the group on it."""
     return -state.group_count(request.group)[rows]
 
@@ -89,12 +89,12 @@ def _spread_counts(state: State, request: Request) -> np.ndarray:
 def hard_spread(state: State, request: Request, rows: Rows) -> Verdict:
     """A host passes whose domain would not get more than max_skew ahead of the domain that has the fewest.
 
-    The domains compared are those of the hosts that are enabled and up; a host without the label never passes.
+    The domains compared are those of hosts that could take an instance if they were empty; a host without the label
+    never passes.
     """
     values, domain = _domains(state, request.spread.by)
     counts = _spread_counts(state, request)
-    usable = state.fleet.flags("enabled") & state.fleet.flags("up")
-    there = np.unique(domain[usable & (domain > 0)])
+    there = np.unique(domain[eligible(state, request) & (domain > 0)])
     fewest = counts[there].min() if there.size else 0
     mine = domain[rows]
     mask = (mine > 0) & (counts[mine] + 1 - fewest <= request.spread.max_skew)
@@ -108,7 +108,7 @@ def hard_spread(state: State, request: Request, rows: Rows) -> Verdict:
     return mask, says, None
 
 
-def soft_spread(state: State, request: Request, rows: Rows) -> np.ndarray | float:
+def soft_spread(state: State, request: Request, rows: Rows) -> np.ndarray:
     """Weigh a host down by the instances that its domain already has; a host without the label comes last."""
     _values, domain = _domains(state, request.spread.by)
     counts = _spread_counts(state, request)

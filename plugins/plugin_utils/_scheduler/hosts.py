@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
+from .arrays import np
 from .names import check_names, refuse
 
 # Numbers of a host record, with what stands for a missing one (None: the record is refused).
@@ -70,15 +69,29 @@ class Fleet:
         if trait == "COMPUTE_STATUS_DISABLED":
             return self.once(("trait", trait), lambda: ~self.flags("enabled"))
         return self.once(
-            ("trait", trait),
-            lambda: np.array([trait in (traits or ()) for traits in self.column("traits")], dtype=bool),
+            ("trait", trait), lambda: np.array([trait in traits for traits in self._trait_lists()], dtype=bool)
         )
+
+    def _trait_lists(self) -> list[Sequence[str]]:
+        """Return the traits of every host, those that are no list refused."""
+        for row, traits in enumerate(self.column("traits")):
+            if isinstance(traits, str):
+                refuse(f"host {self.names[row]}: traits is the text {traits!r}; give a list")
+        return [traits or () for traits in self.column("traits")]
 
     def flags(self, name: str) -> np.ndarray:
         """Return a yes-or-no field of every host; a missing one means yes."""
         return self.once(
             ("flag", name), lambda: np.array([flag is not False for flag in self.column(name)], dtype=bool)
         )
+
+    def trouble(self, row: int) -> str:
+        """Return in a word or two why a host takes nothing: it is disabled, for a reason if one is told, or down."""
+        record = self.records[row]
+        if record.get("enabled") is not False:
+            return "down"
+        reason = record.get("disabled_reason")
+        return f"disabled ({reason})" if reason else "disabled"
 
     def per_aggregate_set(self, compute: Callable[[dict[str, set[str]]], Any], dtype: Any = object) -> np.ndarray:
         """Return, for every host, what the function says of its aggregate metadata; each distinct set is asked once."""
@@ -104,9 +117,9 @@ def load(records: Iterable[Mapping[str, Any]]) -> Fleet:
 
 def _name_of(record: Mapping[str, Any]) -> str:
     """Return the host's name or refuse the record."""
-    name = record.get("name")
+    name = record.get("name") if isinstance(record, Mapping) else None
     if not isinstance(name, str) or not name:
-        refuse(f"a host has no name: {dict(record)!r:.120}")
+        refuse(f"a host has no name: {record!s:.120}")
     return name
 
 

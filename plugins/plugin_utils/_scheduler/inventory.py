@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from .arrays import np
 from .hosts import Fleet
 from .names import check_names, refuse
 from .numa import host_cells
@@ -32,6 +31,10 @@ class Inventory:
     max_unit: np.ndarray
     step_size: np.ndarray
     used: np.ndarray
+
+    def gives(self, amount: int) -> np.ndarray:
+        """Return where one instance may take this amount, however much is free."""
+        return (self.min_unit <= amount) & (amount <= self.max_unit) & (amount % self.step_size == 0)
 
 
 def inventory_of(fleet: Fleet, resource_class: str) -> Inventory:
@@ -75,8 +78,12 @@ def _defaults(fleet: Fleet, resource_class: str) -> dict[str, np.ndarray]:
 
 
 def _count_dedicated(fleet: Fleet, columns: dict[str, np.ndarray]) -> None:
-    """Count the CPUs for dedicated use of the hosts that tell their NUMA cells."""
+    """Count the CPUs for dedicated use of the hosts that tell their NUMA cells.
+
+    A cell with one set for shared and dedicated use gives dedicated CPUs out of VCPU, as Nova's fallback has it.
+    """
     for row, topology in enumerate(fleet.column("numa_topology")):
         for cell in host_cells(fleet.records[row]) if topology else ():
-            columns["total"][row] += len(cell.pcpuset)
-            columns["used"][row] += len(cell.pinned)
+            if cell.pcpuset != cell.cpuset:
+                columns["total"][row] += len(cell.pcpuset)
+                columns["used"][row] += len(cell.pinned)

@@ -10,11 +10,10 @@ be refused, but never is an impossible one allowed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from .arrays import np
 from .names import refuse
 from .requests import Request
 from .state import Rows, State
@@ -22,39 +21,32 @@ from .steps import Verdict
 
 _CLASSES = {"VCPU": "vcpus", "MEMORY_MB": "memory_mb", "DISK_GB": "disk_gb"}
 _KEYS = list(_CLASSES.values())
+# What each host would take over from the failing one: its row -> vCPUs, memory, disk.
+Plan = dict[int, Any]
 
 
 def survives(state: State, request: Request, rows: Rows) -> Verdict:
     """A host passes on which the request can come and any single host can still fail."""
-    plans = [_plan(state, failing, _free(state)) for failing in range(len(state.fleet.names))]
-    broken = [row for row, plan in enumerate(plans) if plan is None]
+    free = _free(state)
+    plans = [_plan(state, failing, free) for failing in range(len(state.fleet.names))]
     load = np.array([request.resources.get(name, 0) for name in _CLASSES], dtype=np.float64)
-    planned = np.zeros((len(plans), len(plans), len(_KEYS))) if not broken else None
-    if planned is not None:
-        for failing, plan in enumerate(plans):
-            planned[failing] = plan
-    reasons = {row: _fails(state, row, load, plans, broken, planned) for row in state.rows(rows)}
+    reasons = {row: _fails(state, row, load, free, plans) for row in state.rows(rows)}
     mask = np.array([reasons[row] is None for row in state.rows(rows)], dtype=bool)
     return mask, lambda row: reasons[row], None
 
 
-def _fails(
-    state: State,
-    row: int,
-    load: np.ndarray,
-    plans: list[np.ndarray | None],
-    broken: list[int],
-    planned: np.ndarray | None,
-) -> str | None:
-    """Return whose failure could not be absorbed with the load on this host, None when every one could."""
-    if broken:
-        return f"the failure of {state.fleet.names[broken[0]]} could not be absorbed even now"
-    free = _free(state)
-    free[row] -= load
-    tight = np.flatnonzero((planned[:, row] > free[row]).any(axis=1))
-    for failing in sorted({row, *tight.tolist()}):
-        extra = [load] if failing == row else []
-        if _plan(state, failing, free, extra) is None:
+def _fails(state: State, row: int, load: np.ndarray, free: np.ndarray, plans: list[Plan | None]) -> str | None:
+    """Return whose failure could not be absorbed with the load on this host, None when every one could.
+
+    Only the plan for the host itself, and those that need more of it than the load leaves, have to be made anew.
+    """
+    if None in plans:
+        return f"the failure of {state.fleet.names[plans.index(None)]} could not be absorbed even now"
+    left = free.copy()
+    left[row] -= load
+    tight = [failing for failing, plan in enumerate(plans) if row in plan and (plan[row] > left[row]).any()]
+    for failing in sorted({row, *tight}):
+        if _plan(state, failing, left, [load] if failing == row else ()) is None:
             return f"the failure of {state.fleet.names[failing]} could no longer be absorbed"
     return None
 
@@ -66,10 +58,10 @@ def _free(state: State) -> np.ndarray:
     return np.where(usable[:, None], np.stack(columns, axis=1), 0.0)
 
 
-def _plan(state: State, failing: int, free: np.ndarray, extra: list[np.ndarray] = ()) -> np.ndarray | None:
+def _plan(state: State, failing: int, free: np.ndarray, extra: Sequence[np.ndarray] = ()) -> Plan | None:
     """Return what each host would take over if one fails, None when neither way of planning finds room for all."""
     if not state.fleet.flags("up")[failing]:
-        return np.zeros_like(free)
+        return {}
     loads = [*(_load(state, failing, one) for one in state.instances(failing)), *extra]
     loads.sort(key=lambda load: (-load[1], -load[0], -load[2]))
     for roomiest in (True, False):
@@ -79,19 +71,20 @@ def _plan(state: State, failing: int, free: np.ndarray, extra: list[np.ndarray] 
     return None
 
 
-def _pack(loads: list[np.ndarray], failing: int, free: np.ndarray, roomiest: bool) -> np.ndarray | None:
+def _pack(loads: list[np.ndarray], failing: int, free: np.ndarray, roomiest: bool) -> Plan | None:
     """Return where the loads go, the largest first: each to the host with the most memory free, or the least."""
     left = free.copy()
     left[failing] = -1.0
+    plan: Plan = {}
     for load in loads:
         fitting = np.flatnonzero((left >= load).all(axis=1))
         if not fitting.size:
             return None
         memory = left[fitting, 1]
-        left[fitting[memory.argmax() if roomiest else memory.argmin()]] -= load
-    taken = free - left
-    taken[failing] = 0.0
-    return taken
+        target = int(fitting[memory.argmax() if roomiest else memory.argmin()])
+        left[target] -= load
+        plan[target] = plan.get(target, 0.0) + load
+    return plan
 
 
 def _load(state: State, row: int, instance: Mapping[str, Any]) -> np.ndarray:

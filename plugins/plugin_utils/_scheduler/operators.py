@@ -65,7 +65,7 @@ def _compare_numbers(operation: str, value: str, operand: str) -> bool:
 
 def version_matches(version: int, predicate: str) -> bool:
     """Return whether libvirt's number of a version (8002002 is 8.2.2) satisfies a predicate such as '>=8.0,<9'."""
-    have = _version_tuple(".".join(str(version // 1000**power % 1000) for power in (2, 1, 0)))
+    have = _version_tuple(_dotted(version))
     for part in predicate.split(","):
         sign = next((sign for sign in _VERSIONS if part.strip().startswith(sign)), "")
         if not sign:
@@ -73,6 +73,15 @@ def version_matches(version: int, predicate: str) -> bool:
         if not _VERSIONS[sign](have, _version_tuple(part.strip()[len(sign) :].strip())):
             return False
     return True
+
+
+def _dotted(version: int) -> str:
+    """Return a version number as text: three decimal places for each part after the first."""
+    parts = [version % 1000]
+    while version >= 1000:
+        version //= 1000
+        parts.insert(0, version % 1000)
+    return ".".join(str(part) for part in parts)
 
 
 def _version_tuple(text: str) -> tuple[int, ...]:

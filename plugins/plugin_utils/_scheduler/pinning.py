@@ -28,9 +28,8 @@ def pin(
         return None
     least = 2 if thread_policy == "require" else 1
     for used_threads in range(threads, least - 1, -1):
-        usable = [core for core in cores if len(core) >= used_threads]
-        taken = _take([core[:used_threads] for core in usable], wanted)
-        done = _with_reserved(cores, taken, reserved)
+        usable = [core[:used_threads] for core in cores if len(core) >= used_threads]
+        done = _with_reserved(cores, _take(usable, wanted), reserved) if usable else None
         if done is not None:
             return done
     if thread_policy == "require":
@@ -52,7 +51,7 @@ def _isolated(
     if threads != 1 and not legacy:
         return None
     taken = _take([core[:1] for core in whole], wanted)
-    if taken is None:
+    if not taken:  # Nova finds no place for a cell that wants isolation and no dedicated CPU either
         return None
     others = [core for core in cores if not taken.intersection(core)]
     spare = [cpu for core in others for cpu in core][:reserved]

@@ -42,7 +42,7 @@ DEFAULT_MULTIPLIERS = MappingProxyType(
 NAMED = MappingProxyType(
     {
         "nova": {},
-        "spread": {"num_instances_weight_multiplier": -1.0, "hypervisor_version_weight_multiplier": 0.0},
+        "spread": {"num_instances_weight_multiplier": -10.0, "hypervisor_version_weight_multiplier": 0.0},
         "pack": {
             "ram_weight_multiplier": -1.0,
             "cpu_weight_multiplier": -1.0,

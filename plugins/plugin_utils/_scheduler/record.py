@@ -3,20 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The decision record: plain data, columns instead of a dict per host, and per instance only what became different.
 
-A request's `view` holds, for all hosts in the order of the record's `hosts`, where they fell and what they weigh
-before the first instance is placed. Each instance adds `fell` ([row, step, value, limit]; step -1: it is back) and
-`raw` ([weigher, row, number]) against the instance before it, and `scale` and `left` as they are then. `expand` puts
-that together again for one instance.
+A request's `steps` and `weighers` hold, for all hosts in the order of the record's `hosts`, where they fell and what
+they weigh before the first instance is placed. Each instance adds `fell` ([row, step, value, limit]; step -1: it is
+back) and `raw` ([weigher, row, number]) against the instance before it, and `scale` and `left` as they are then.
+`expand` puts that together again for one instance.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
+from .arrays import np
 from .candidates import Candidates
 from .hosts import Fleet
 from .policy import Policy
@@ -59,35 +58,6 @@ def _plain(value: Any) -> Any:
 
 def describe_request(request: Request, candidates: Candidates, scores: Scores) -> dict[str, Any]:
     """Return the record of a request before its first instance is placed."""
-    fallen = candidates.reasons(np.flatnonzero(candidates.fell < len(candidates.steps)))
-    per_step: dict[int, list[list[Any]]] = {}
-    for told in fallen:
-        per_step.setdefault(told[1], []).append(told)
-    steps = []
-    before = candidates.size
-    for position, step in enumerate(candidates.steps):
-        there = per_step.get(position, [])
-        steps.append(
-            {
-                "name": step.name,
-                "says": step.says,
-                "in": before,
-                "out": candidates.left[position],
-                "fell": [told[0] for told in there],
-                "value": _column([told[2] for told in there]),
-                "limit": _column([told[3] for told in there]),
-            }
-        )
-        before = candidates.left[position]
-    weighers = {
-        scale.weigher.name: {
-            "raw": _column(scale.every.tolist()),
-            "multiplier": _column(scale.multiplier.tolist()),
-        }
-        for scale in scores.scales
-    }
-    for name, number in scores.fixed.items():
-        weighers[name] = {"raw": number, "multiplier": None}
     return {
         "name": request.name,
         "flavor": {
@@ -97,10 +67,39 @@ def describe_request(request: Request, candidates: Candidates, scores: Scores) -
             "disk_gb": request.resources.get("DISK_GB", 0),
         },
         "group": {"name": request.group.name, "policy": request.group.policy} if request.group else None,
-        "steps": steps,
-        "weighers": weighers,
+        "steps": list(_describe_steps(candidates)),
+        "weighers": _describe_weighers(scores),
         "advice": None,
     }
+
+
+def _describe_steps(candidates: Candidates) -> Iterator[dict[str, Any]]:
+    """Yield each step with the hosts that fell there, as columns."""
+    fallen: dict[int, list[list[Any]]] = {}
+    for told in candidates.reasons(np.flatnonzero(candidates.fell < len(candidates.steps))):
+        fallen.setdefault(told[1], []).append(told)
+    before = candidates.size
+    for position, step in enumerate(candidates.steps):
+        there = fallen.get(position, [])
+        yield {
+            "name": step.name,
+            "says": step.says,
+            "in": before,
+            "out": candidates.left[position],
+            "fell": [told[0] for told in there],
+            "value": _column([told[2] for told in there]),
+            "limit": _column([told[3] for told in there]),
+        }
+        before = candidates.left[position]
+
+
+def _describe_weighers(scores: Scores) -> dict[str, dict[str, Any]]:
+    """Return the raw numbers and multipliers of each weigher, as columns."""
+    weighers: dict[str, dict[str, Any]] = {
+        scale.weigher.name: {"raw": _column(scale.known()), "multiplier": _column(scale.multiplier.tolist())}
+        for scale in scores.scales
+    }
+    return weighers | {name: {"raw": number, "multiplier": None} for name, number in scores.fixed.items()}
 
 
 def _column(values: list[Any]) -> Any:

@@ -80,9 +80,9 @@ class Request:
 
 def load(given: Mapping[str, Any], policy: Policy) -> Request:
     """Return the request, checked; what has an unknown name or an impossible form is refused with the way out."""
-    name = given.get("name")
+    name = given.get("name") if isinstance(given, Mapping) else None
     if not isinstance(name, str) or not name:
-        refuse(f"a request has no name: {dict(given)!r:.120}")
+        refuse(f"a request has no name: {given!s:.120}")
     check_names(f"request {name}: field", given, FIELDS)
     specs = {str(key): str(value) for key, value in (given.get("extra_specs") or {}).items()}
     properties = canonical_properties(given.get("image_properties") or {})

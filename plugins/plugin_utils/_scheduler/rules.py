@@ -8,14 +8,15 @@ Expressions run in Jinja's sandbox without anything that could make the same inp
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 from jinja2 import StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from .arrays import np
 from .attributes import NAMES, attribute
 from .names import refuse
 from .policy import Policy
@@ -56,7 +57,8 @@ def host_view(state: State, row: int) -> Mapping[str, Any]:
     """Return a host as a rule sees it: its record, with Nova's names and what earlier placements left, to read only."""
     record = state.fleet.records[row]
     changing = {name: attribute(state, row, [name]) for name in sorted(NAMES)}
-    return MappingProxyType({**record, **changing, "instances": list(state.instances(row))})
+    known = {name: value for name, value in {**record, **changing}.items() if value is not None}
+    return MappingProxyType({"labels": {}, "traits": [], **known, "instances": list(state.instances(row))})
 
 
 def _asking(name: str, rule: Rule) -> Callable[[State, Request, Rows], Verdict]:
@@ -77,7 +79,7 @@ def _weighing(name: str, rule: Rule) -> Callable[[State, Request, Rows], Raw]:
         source = MappingProxyType(dict(request.source))
         answers = [_call(name, rule, host_view(state, row), source) for row in state.rows(rows)]
         for row, answer in zip(state.rows(rows), answers, strict=True):
-            if not isinstance(answer, (int, float)) or answer != answer:
+            if not isinstance(answer, (int, float)) or math.isnan(answer):
                 refuse(f"own weigher {name} says {answer!r} of host {state.fleet.names[row]}; it must say a number")
         return np.array(answers, dtype=np.float64)
 

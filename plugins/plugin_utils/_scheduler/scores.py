@@ -12,45 +12,66 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
+from .arrays import np
 from .requests import Request
-from .state import State
+from .state import Rows, State
 from .weighers import Weigher, multipliers
 
 
 class Scale:
-    """One weigher's numbers: of all hosts (`every`), of the survivors (`column`), and their share of the weight."""
+    """One weigher's numbers: of all hosts asked so far (`every`), of the survivors (`column`), and their shares.
 
-    def __init__(self, weigher: Weigher, every: np.ndarray, multiplier: np.ndarray) -> None:
-        self.weigher = weigher
-        self.every = every
-        self.multiplier = multiplier
+    A host is first asked when it is among the survivors: only then must it have what the weigher looks at.
+    """
+
+    def __init__(self, state: State, request: Request, weigher: Weigher) -> None:
+        self.state, self.request, self.weigher = state, request, weigher
+        self.multiplier = multipliers(state, weigher)
+        self.every = np.full(self.multiplier.size, np.nan)
         self.low = self.high = 0.0
 
-    def restrict(self, alive: np.ndarray) -> None:
-        """Take the survivors' numbers and weigh them."""
-        self.column, self.factor = self.every[alive], self.multiplier[alive]
-        self.weigh()
+    def ask(self, rows: Rows) -> np.ndarray:
+        """Return the weigher's numbers for some rows, as it counts them."""
+        raw = np.asarray(self.weigher.raw(self.state, self.request, rows), dtype=np.float64)
+        return np.maximum(raw, 0.0) if self.weigher.from_zero else raw
 
-    def bounds(self) -> tuple[float, float]:
-        """Return the least and the greatest number that the scale reaches from and to."""
-        if not self.column.size:
-            return 0.0, 0.0
-        return 0.0 if self.weigher.from_zero else float(self.column.min()), float(self.column.max())
+    def restrict(self, alive: np.ndarray) -> np.ndarray:
+        """Take the survivors' numbers and weigh them; return the rows that were asked for the first time."""
+        self.column, self.factor = self.every[alive], self.multiplier[alive]
+        unknown = np.isnan(self.column)
+        new = alive[unknown]
+        if new.size:
+            self.every[new] = self.ask(slice(None) if new.size == self.every.size else new)
+            self.column = self.every[alive]
+        self.weigh()
+        return new
+
+    def known(self) -> list[float | None]:
+        """Return the numbers of all hosts, None for those that were not asked."""
+        unknown = np.isnan(self.every)
+        numbers = self.every.tolist()
+        for row in np.flatnonzero(unknown).tolist():
+            numbers[row] = None
+        return numbers
 
     def weigh(self) -> None:
         """Stretch and multiply all of the survivors' numbers; `share` is None where they are all alike."""
-        self.low, self.high = self.bounds()
+        self.low, self.high = self._bounds()
         if self.low == self.high:
             self.share = None
         else:
             self.share = (self.column - self.low) / (self.high - self.low) * self.factor
 
+    def _bounds(self) -> tuple[float, float]:
+        """Return the least and the greatest number that the scale reaches from and to."""
+        if not self.column.size:
+            return 0.0, 0.0
+        return 0.0 if self.weigher.from_zero else float(self.column.min()), float(self.column.max())
+
     def set(self, position: int, number: float) -> bool:
         """Change one survivor's number; return whether that changed the share of others too."""
         self.column[position] = number
-        if self.bounds() != (self.low, self.high):
+        if self._bounds() != (self.low, self.high):
             self.weigh()
             return True
         if self.share is not None:
@@ -62,23 +83,22 @@ class Scores:
     """The scales of all weighers that have something to say, and the survivors' total weights."""
 
     def __init__(self, state: State, request: Request, weighers: Sequence[Weigher], alive: np.ndarray) -> None:
-        self.state, self.request = state, request
         self.fixed: dict[str, float] = {}
         self.scales: list[Scale] = []
         for weigher in weighers:
-            raw = weigher.raw(state, request, slice(None)) if weigher.applies(state.policy, request) else 0.0
-            if np.ndim(raw) == 0:
-                self.fixed[weigher.name] = float(raw)
+            fixed = weigher.fixed(state, request)
+            if fixed is None:
+                self.scales.append(Scale(state, request, weigher))
             else:
-                self.scales.append(Scale(weigher, _clamped(weigher, raw), multipliers(state, weigher)))
-        self.restrict(alive)
+                self.fixed[weigher.name] = fixed
+        self._restrict(alive)
 
-    def restrict(self, alive: np.ndarray) -> None:
-        """Weigh these hosts and no others."""
+    def _restrict(self, alive: np.ndarray) -> list[np.ndarray]:
+        """Weigh these hosts and no others; return for each scale the rows that were asked for the first time."""
         self.alive = alive
-        for scale in self.scales:
-            scale.restrict(alive)
+        new = [scale.restrict(alive) for scale in self.scales]
         self._add_up()
+        return new
 
     def _add_up(self) -> None:
         """Add the shares of all weighers; a single host is not weighed, as in Nova."""
@@ -99,13 +119,14 @@ class Scores:
                 changed.extend(self._again(number, scale))
                 rebuilt = True
             elif scale.weigher.changes == "row":
-                fresh = _clamped(scale.weigher, scale.weigher.raw(self.state, self.request, np.array([row])))
-                if fresh[0] != scale.every[row]:
-                    scale.every[row] = fresh[0]
-                    changed.append([number, row, float(fresh[0])])
-                    rebuilt |= same and scale.set(position, fresh[0])
+                fresh = float(scale.ask(np.array([row]))[0])
+                if fresh != scale.every[row]:
+                    scale.every[row] = fresh
+                    changed.append([number, row, fresh])
+                    rebuilt |= same and scale.set(position, fresh)
         if not same:
-            self.restrict(alive)
+            for number, new in enumerate(self._restrict(alive)):
+                changed.extend([number, one, float(self.scales[number].every[one])] for one in new.tolist())
         elif rebuilt:
             self._add_up()
         elif alive.size > 1:
@@ -113,12 +134,12 @@ class Scores:
         return changed
 
     def _again(self, number: int, scale: Scale) -> list[list[Any]]:
-        """Weigh all hosts again by a weigher that looks at the fleet; return what changed."""
-        fresh = _clamped(scale.weigher, scale.weigher.raw(self.state, self.request, slice(None)))
-        rows = np.flatnonzero(fresh != scale.every).tolist()
-        scale.every = fresh
+        """Weigh the hosts again by a weigher that looks at the fleet; return what changed."""
+        before = scale.every
+        scale.every = scale.ask(slice(None))
         scale.restrict(self.alive)
-        return [[number, row, float(fresh[row])] for row in rows]
+        rows = np.flatnonzero((scale.every != before) & ~np.isnan(before)).tolist()
+        return [[number, row, float(scale.every[row])] for row in rows]
 
     def _sum_at(self, position: int) -> float:
         """Return one survivor's weight, added up in the same order as all."""
@@ -137,8 +158,3 @@ class Scores:
     def order(self) -> np.ndarray:
         """Return the survivors, the greatest weight first, equals by name."""
         return self.alive[np.argsort(-self.total, kind="stable")]
-
-
-def _clamped(weigher: Weigher, raw: np.ndarray) -> np.ndarray:
-    """Return the raw numbers as the weigher counts them, as an array of its own."""
-    return np.maximum(raw, 0.0) if weigher.from_zero else np.array(raw, dtype=np.float64)

@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from . import numa, pci
+from .arrays import np
 from .hosts import Fleet
 from .inventory import Inventory, inventory_of
 from .policy import Policy
@@ -40,6 +39,7 @@ class State:
         self.arrived: dict[int, list[Mapping[str, Any]]] = {}
         self.left: dict[int, set[str]] = {}
         self.members: dict[str, dict[str, int]] = {}
+        self.listed: dict[str, set[str]] = {}
         self.cells: dict[int, tuple[numa.HostCell, ...]] = {}
         self.pools: dict[int, list[dict[str, Any]]] = {}
         self.group_counts: dict[str, np.ndarray] = {}
@@ -53,6 +53,7 @@ class State:
         twin.used = {key: column.copy() for key, column in self.used.items()}
         twin.arrived = {row: list(instances) for row, instances in self.arrived.items()}
         twin.left = {row: set(uuids) for row, uuids in self.left.items()}
+        twin.listed = {name: set(uuids) for name, uuids in self.listed.items()}
         twin.members = {name: dict(rows) for name, rows in self.members.items()}
         twin.cells, twin.pools = dict(self.cells), dict(self.pools)
         twin.group_counts = {name: counts.copy() for name, counts in self.group_counts.items()}
@@ -71,6 +72,17 @@ class State:
         if resource_class not in self.used:
             self.used[resource_class] = self.inventory(resource_class).used.copy()
         return self.used[resource_class]
+
+    def fits(self, resource_class: str, amount: int, rows: Rows) -> np.ndarray:
+        """Return where all four rules of placement hold for an amount of one class."""
+        inventory, used = self.inventory(resource_class), self.used_of(resource_class)[rows]
+        return inventory.gives(amount)[rows] & (used + amount <= inventory.room[rows])
+
+    def offers_dedicated(self, request: Request, rows: Rows) -> np.ndarray:
+        """Return where the dedicated CPUs of the request come from PCPU, with the threads that it wants."""
+        threads = self.fleet.has_trait("HW_CPU_HYPERTHREADING")[rows]
+        fits = self.fits("PCPU", request.resources["PCPU"], rows)
+        return {"require": fits & threads, "isolate": fits & ~threads}.get(request.guest.thread_policy, fits)
 
     def instances(self, row: int) -> Iterator[Mapping[str, Any]]:
         """Yield the instances on a host, those placed in this run last; one known only by its uuid has only that."""
@@ -113,20 +125,29 @@ class State:
         return self.pools[row]
 
     def group_count(self, group: Group) -> np.ndarray:
-        """Return how many members of a server group each host has: named by the group, or by the instances."""
+        """Return how many members of a server group each host has: those the group lists, or instances that name it.
+
+        What later requests list of the same group is added to what earlier ones did.
+        """
         if group.name not in self.group_counts:
-            counts = np.zeros(len(self.fleet.names))
-            named = self.fleet.once("group rows", self._group_rows).get(group.name, {})
-            rows = {uuid: row for uuid, row in named.items() if uuid not in self.left.get(row, ())}
-            for uuid in sorted(group.members):
-                row = self.host_of(uuid)
-                if row is not None:
-                    rows[uuid] = row
-            for row in rows.values():
-                counts[row] += 1
-            self.group_counts[group.name] = counts
-            self.members[group.name] = rows
+            self.group_counts[group.name] = np.zeros(len(self.fleet.names))
+            self.members[group.name] = {}
+            self.listed[group.name] = set()
+            for uuid, row in self.fleet.once("group rows", self._group_rows).get(group.name, {}).items():
+                if uuid not in self.left.get(row, ()):
+                    self._join(group.name, uuid, row)
+        for uuid in sorted(group.members - self.listed[group.name]):
+            self.listed[group.name].add(uuid)
+            row = self.host_of(uuid)
+            if row is not None:
+                self._join(group.name, uuid, row)
         return self.group_counts[group.name]
+
+    def _join(self, name: str, uuid: str, row: int) -> None:
+        """Count an instance on a host as a member of a group, once."""
+        if self.members[name].get(uuid) != row:
+            self.members[name][uuid] = row
+            self.group_counts[name][row] += 1
 
     def _group_rows(self) -> dict[str, dict[str, int]]:
         """Return, per server group that an instance record names, its instances and their rows."""
@@ -152,16 +173,14 @@ class State:
         uuid = instance_id(request, position)
         self.arrived.setdefault(row, []).append(_instance(request, position, resources))
         if request.group:
-            counts = self.group_count(request.group)
-            if self.members[request.group.name].get(uuid) != row:
-                counts[row] += 1
-                self.members[request.group.name][uuid] = row
+            self.group_count(request.group)
+            self._join(request.group.name, uuid, row)
 
     def claimed(self, row: int, request: Request) -> Mapping[str, int]:
         """Return what the request takes of this host: PCPU where the host offers it, else Nova's fallback to VCPU."""
         if request.unpinned_resources is None:
             return request.resources
-        offered = self.inventory("PCPU").room[row] - self.used_of("PCPU")[row] >= request.resources.get("PCPU", 0)
+        offered = self.offers_dedicated(request, np.array([row]))[0]
         return request.resources if offered else request.unpinned_resources
 
     def _take_devices(self, row: int, request: Request) -> None:

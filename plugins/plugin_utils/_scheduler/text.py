@@ -66,7 +66,7 @@ def _instance(record: Mapping[str, Any], request: Mapping[str, Any], instance: M
         yield f"  as {request['instances'][instance['same_as']]['name']}"
         return
     if instance["left"][-1:] != [0]:
-        yield f"  only {request['withdrawn']} of {len(request['instances'])} would have a host, fewer than min_count"
+        yield f"  {_withdrawn(request)}"
         return
     yield f"  {chain(record, request, instance)}"
     yield from _advice(request)
@@ -121,7 +121,7 @@ def near_miss(one: Mapping[str, Any]) -> str:
     """Return what a host misses; a single miss that is no amount reads as the exception that it is."""
     whys = list(dict.fromkeys(miss["why"] for miss in one["misses"]))
     amounts = [isinstance(miss["value"], (int, float)) for miss in one["misses"]]
-    return f"everything fits, but {whys[0]}" if amounts == [False] else "; ".join(whys)
+    return f"everything fits, but {whys[0]}" if len(whys) == 1 and not any(amounts) else "; ".join(whys)
 
 
 def never(told: Mapping[str, Any]) -> str:
@@ -136,10 +136,18 @@ def never(told: Mapping[str, Any]) -> str:
 
 def message(record: Mapping[str, Any], request: Mapping[str, Any], instance: Mapping[str, Any]) -> str:
     """Return in one sentence why an instance has no host, and the way out."""
+    if instance.get("left", [0])[-1:] != [0]:
+        return f"no host for {instance['name']}: {_withdrawn(request)}"
     advice = request["advice"]
-    parts = [f"no host for {instance['name']}: {chain(record, request, instance)}"]
+    looked = request["instances"][instance["same_as"]] if "same_as" in instance else instance
+    parts = [f"no host for {instance['name']}: {chain(record, request, looked)}"]
     if advice["never"]:
         parts.append(never(advice["never"]))
     parts.extend(f"nearest {one['host']}: {near_miss(one)}" for one in advice["nearest"][:1])
     parts.extend(f"would fit: {one['change']} -> {one['host']}" for one in advice["would_fit"][:1])
     return "; ".join(parts)
+
+
+def _withdrawn(request: Mapping[str, Any]) -> str:
+    """Return why an instance that found a host does not get it."""
+    return f"only {request['withdrawn']} of {len(request['instances'])} would have a host, fewer than min_count"

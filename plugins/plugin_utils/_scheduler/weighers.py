@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-
+from .arrays import np
 from .filters_aggregate import least
 from .groups import has_policy, soft_affinity, soft_anti_affinity, soft_spread
 from .images import comparable
@@ -18,13 +18,15 @@ from .policy import Policy
 from .requests import Request
 from .state import Rows, State
 
-Raw = np.ndarray | float
+# One number for each of the rows asked for: an array of floats.
+Raw = Any
 
 
 @dataclass(frozen=True)
 class Weigher:
     """A weigher. With `from_zero` raw numbers below zero count as zero and the scale starts there; `sign` is the
-    multiplier's own. Where `applies` says no, every host weighs 0 and the weigher cannot change a decision.
+    multiplier's own. Where `applies` says no, every host weighs 0, and where `same` returns a number, that: then the
+    weigher cannot change a decision.
     """
 
     name: str
@@ -34,6 +36,11 @@ class Weigher:
     sign: float = 1.0
     changes: str = "row"
     applies: Callable[[Policy, Request], bool] = lambda policy, request: True
+    same: Callable[[State], float | None] = lambda state: None
+
+    def fixed(self, state: State, request: Request) -> float | None:
+        """Return the one number that all hosts have from this weigher, None when they may differ."""
+        return self.same(state) if self.applies(state.policy, request) else 0.0
 
 
 def ram(state: State, request: Request, rows: Rows) -> Raw:
@@ -74,8 +81,6 @@ def build_failure(state: State, request: Request, rows: Rows) -> Raw:
 
 def pci(state: State, request: Request, rows: Rows) -> Raw:
     """Fewer free PCI devices, so that hosts with many stay free for those who need them."""
-    if not any(state.fleet.column("pci_pools")):
-        return 100.0
     free = [sum(pool["count"] for pool in state.pci_pools(row)) for row in state.rows(rows)]
     return 100.0 - np.minimum(np.array(free, dtype=np.float64), 99.0)
 
@@ -150,7 +155,12 @@ WEIGHERS = (
         applies=lambda policy, request: bool(policy.weight_setting),
     ),
     Weigher("NumInstancesWeigher", num_instances, "num_instances_weight_multiplier"),
-    Weigher("PCIWeigher", pci, "pci_weight_multiplier"),
+    Weigher(
+        "PCIWeigher",
+        pci,
+        "pci_weight_multiplier",
+        same=lambda state: None if any(state.fleet.column("pci_pools")) else 100.0,
+    ),
     Weigher("RAMWeigher", ram, "ram_weight_multiplier", from_zero=True),
     Weigher(
         "ServerGroupSoftAffinityWeigher",

@@ -35,8 +35,10 @@ BRIDGE = "vfbench0"
 
 DOMAIN = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>{memory}</memory><vcpu>1</vcpu>
 <os><type arch='x86_64' machine='pc'>hvm</type><boot dev='hd'/></os><features><acpi/><apic/></features>
-<devices><disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{disk}'/><target dev='vda' bus='virtio'/></disk>
-<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{seed}'/><target dev='vdb' bus='virtio'/><readonly/></disk>
+<devices><disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{disk}'/>
+<target dev='vda' bus='virtio'/></disk>
+<disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{seed}'/>
+<target dev='vdb' bus='virtio'/><readonly/></disk>
 <interface type='bridge'><source bridge='{bridge}'/><model type='virtio'/></interface>
 <serial type='pty'><log file='{console}' append='off'/></serial><graphics type='vnc' autoport='yes' listen='127.0.0.1'/>
 <video><model type='virtio'/></video><rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>
@@ -272,7 +274,7 @@ def plot(table: list[dict], path: pathlib.Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    import matplotlib.pyplot as pyplot
+    from matplotlib import pyplot
 
     figure, panels = pyplot.subplots(1, 3, figsize=(12, 4))
     for panel, verb in zip(panels, VERBS):
@@ -289,7 +291,8 @@ def plot(table: list[dict], path: pathlib.Path) -> None:
 def machine() -> dict:
     import libvirt
 
-    cpu = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
+    lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    cpu = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     return {"cpus": os.cpu_count(), "cpu": cpu, "load_1min": os.getloadavg()[0], "libvirt": libvirt.getVersion()}
 
 

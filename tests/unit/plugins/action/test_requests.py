@@ -30,7 +30,7 @@ PLAY = """
             image: tiny
             security_groups: [web]
             user_data: "SECRET {{ 'SECRET' }}"
-            admin_pass: SECRET
+            admin_pass: $6$SECRET
             files: [{path: /x, content: SECRET}]
       register: result
     - ansible.builtin.copy: {content: "{{ result | to_json }}", dest: result.json, mode: "0600"}

@@ -15,12 +15,17 @@ CLAIM = {"uuid": "u1", "name": "web", "host": "kvm1", "state": "active", "update
 LEFT = {"taps": [], "missing": [], "ports": [], "bridges": []}
 
 
+def ports(**more):
+    """Return what the ports of the one host are, with some replaced."""
+    return {"ports": {"kvm1": {"ports": [PORT], "rules_stand": True, "stray": LEFT, **more}}}
+
+
 def world(**more):
     """Return the arguments of a fleet of one host where all fits, with some replaced."""
     told = {
         "hosts": [{"name": "kvm1", "instances": [DOMAIN, {"uuid": "x", "name": "theirs", "ours": False}]}],
         "registry": [CLAIM],
-        "ports": {"kvm1": {"ports": [PORT], "rules_stand": True, "stray": LEFT}},
+        **ports(),
         "folders": {"kvm1": ["u1"]},
     }
     return {**told, **more}
@@ -38,17 +43,10 @@ def test_nothing_is_found_where_all_fits():
         ("claim", {"registry": [CLAIM, {**CLAIM, "uuid": "u2", "name": "db"}]}),
         ("claim", {"registry": [CLAIM, {**CLAIM, "uuid": "u2", "name": "db", "lease_until": "past", "expired": True}]}),
         ("folder", {"folders": {"kvm1": ["u1", "u9"]}}),
-        (
-            "port",
-            {
-                "ports": {
-                    "kvm1": {"ports": [PORT, {**PORT, "id": "p2", "uuid": "u2"}], "rules_stand": True, "stray": LEFT}
-                }
-            },
-        ),
-        ("tap", {"ports": {"kvm1": {"ports": [PORT], "rules_stand": True, "stray": {**LEFT, "taps": ["tapx"]}}}}),
-        ("tap", {"ports": {"kvm1": {"ports": [PORT], "rules_stand": True, "stray": {**LEFT, "missing": ["tapp1"]}}}}),
-        ("rules", {"ports": {"kvm1": {"ports": [PORT], "rules_stand": False, "stray": LEFT}}}),
+        ("port", ports(ports=[PORT, {**PORT, "id": "p2", "uuid": "u2"}])),
+        ("tap", ports(stray={**LEFT, "taps": ["tapx"]})),
+        ("tap", ports(stray={**LEFT, "missing": ["tapp1"]})),
+        ("rules", ports(rules_stand=False)),
     ],
 )
 def test_what_does_not_fit_is_found_once(what, more):

@@ -67,7 +67,7 @@ def test_a_broken_kernel_is_not_taken_for_a_broken_kvm(tmp_path):
 
 
 def test_without_the_device_nothing_is_booted(tmp_path):
-    emulator, _, kernel, initrd = stand_in(tmp_path, "exit 1", "exit 1")
+    emulator, dummy, kernel, initrd = stand_in(tmp_path, "exit 1", "exit 1")
     assert probe.find_virt_type(emulator, str(tmp_path / "none"), kernel, initrd, 20)[0] == "qemu"
 
 

@@ -70,7 +70,7 @@ def test_a_restart_is_another_process(daemon):
 
 def test_what_the_service_started_is_reaped_at_once(daemon):
     services.start(daemon)
-    for _ in range(100):
+    for dummy in range(100):
         if os.path.exists(daemon.socket + ".guest"):
             break
         time.sleep(0.05)

@@ -68,7 +68,7 @@ def test_controllers_on_a_nearly_full_fleet(url):
     controllers = [CONTEXT.Process(target=boot, args=(url, number, answers)) for number in range(CONTROLLERS)]
     for controller in controllers:
         controller.start()
-    told = [answers.get(timeout=120) for _ in controllers]
+    told = [answers.get(timeout=120) for dummy in controllers]
     for controller in controllers:
         controller.join()
     with reading(url) as connection:
@@ -77,7 +77,7 @@ def test_controllers_on_a_nearly_full_fleet(url):
         given = [row.address for row in connection.execute(ADDRESSES.select())]
     held = [row.host for row in amounts if row.resource_class == "VCPU"]
     assert all(held.count(f"vfr-h{number}") == ROOM for number in range(HOSTS)), held
-    assert sum(left for _, left, _ in told) == CONTROLLERS * EACH - HOSTS * ROOM == 0, told
+    assert sum(one[1] for one in told) == CONTROLLERS * EACH - HOSTS * ROOM == 0, told
     assert len(set(macs)) == len(macs) == len(set(given)) == len(given) == CONTROLLERS * EACH
 
 
@@ -100,7 +100,7 @@ def test_two_runs_of_the_same_specification(url):
     runs = [CONTEXT.Process(target=same, args=(url, number, answers)) for number in range(4)]
     for run in runs:
         run.start()
-    told = [answers.get(timeout=60) for _ in runs]
+    told = [answers.get(timeout=60) for dummy in runs]
     with reading(url) as connection:
         rows = report.instances(connection, "2099-01-01 00:00:00")
     assert len(rows) == 20 and {row["state"] for row in rows} == {"active"} and len({row["host"] for row in rows}) == 1
