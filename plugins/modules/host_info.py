@@ -232,6 +232,7 @@ from ..module_utils._host import memory
 from ..module_utils._hypervisor import host
 from ..module_utils._hypervisor.connection import connect
 from ..module_utils._model.errors import ItemError
+from ..module_utils._model.host import down
 
 OPTIONS = {
     "name": {"type": "str", "required": True},
@@ -255,7 +256,7 @@ def main():
             record = host.record(connection, params["name"], virt_type, params["state_dir"])
     except ItemError as error:
         module.warn(f"{params['name']} is not used: {error}")
-        record = host.down(params["name"], virt_type, str(error))
+        record = down(params["name"], virt_type, str(error))
     extra = {**record["extra"], "updated_at": params["updated_at"]}
     module.exit_json(changed=False, host={**record, "host_ip": params["host_ip"], "extra": extra, **params["settings"]})
 

@@ -118,7 +118,7 @@ def sentence(result: Mapping[str, Any]) -> str:
     text = str(result.get("msg") or result.get("censored") or result.get("module_stderr") or "no reason was given")
     if result.get("module_stdout") or result.get("module_stderr"):
         text += " (run again with -vvv to see all of it)"
-    return text.strip()
+    return text.strip().removeprefix("Task failed: ")
 
 
 def failures(failed: Iterable[Mapping[str, Any]], most: int = 10) -> list[str]:
