@@ -64,7 +64,9 @@ options:
     default: []
   hosts:
     description:
-      - Host records that were gathered in this run. They are remembered; a host left out is as remembered.
+      - Host records that were gathered in this run. They are remembered, but for those with C(up=false).
+      - An instance on a host with C(up=false) is left alone, whatever O(state) is asked for. So is, with
+        O(state=present), one on a host that is left out, unless all are; then the hosts are as remembered.
       - Read are C(name), C(vcpus), C(memory_mb) and C(disk_gb), each also with C(_used), promised to all its domains;
         C(cpu_allocation_ratio), C(ram_allocation_ratio) and C(disk_allocation_ratio); C(reserved_vcpus),
         C(reserved_memory_mb) and C(reserved_disk_gb); C(inventory); and C(instances), with C(uuid), C(name), C(vcpus),
@@ -168,6 +170,10 @@ instances:
       description: When it was first claimed, in UTC.
       type: str
       sample: '2026-01-01 10:00:00'
+    existing:
+      description: That the registry had it as active before this run, so that nothing of it may be undone.
+      type: bool
+      returned: with O(state=present) for such an instance
     generation:
       description: How often the promises of its host have changed.
       type: int
@@ -245,7 +251,7 @@ def carry_out(connection, asked, given):
     if asked["state"] == "active":
         return settle.settle(connection, asked["instances"], given), []
     if asked["state"] == "absent":
-        return settle.release(connection, asked["instances"], given), []
+        return settle.release(connection, asked["instances"], given, asked["hosts"]), []
     outcomes = claims.claim(connection, asked["instances"], asked["hosts"], given)
     if not any(one.error and one.fault == "host" for one in outcomes):
         return outcomes, []
