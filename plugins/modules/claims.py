@@ -19,6 +19,9 @@ author:
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:
+  action:
+    support: full
+    details: The controller looks which of the runs that hold a claim were its own and are over.
   check_mode:
     support: full
     details: All rules are checked in a transaction that is rolled back; a registry that is not there is not made.
@@ -58,7 +61,10 @@ options:
     type: int
     default: 900
   takeover:
-    description: Runs that are known to be dead, so that their claims may be taken over at once; V(all) for any run.
+    description:
+      - Runs that are known to be dead, so that their claims may be taken over at once; V(all) for any run.
+      - Runs that this controller carried out and that are over, killed or not, need not be named if
+        P(virtfleet.compute.run_id#lookup) gave them their names.
     type: list
     elements: str
     default: []
@@ -174,6 +180,10 @@ instances:
       description: That the registry had it as active before this run, so that nothing of it may be undone.
       type: bool
       returned: with O(state=present) for such an instance
+    held_by:
+      description: The run that is at work on it, or died at it.
+      type: str
+      returned: with O(state=present) for an instance that was refused for this
     generation:
       description: How often the promises of its host have changed.
       type: int

@@ -27,6 +27,7 @@ from .ledger import (
     Terms,
     check_answers,
     check_owner,
+    is_busy,
     kept,
     larger,
     read,
@@ -85,7 +86,8 @@ def _told(outcome: Outcome, ledger: Ledger, record: Record) -> Outcome:
     """Return the outcome with the generation that its host has after this transaction; one refused is where it is."""
     held = ledger.held.get(record.get("uuid") or "")
     if outcome.error and held:
-        return replace(outcome, facts={"host": held.host})
+        owner = {"held_by": held.run} if is_busy(held, ledger) else {}
+        return replace(outcome, facts={"host": held.host, **owner})
     host = ledger.hosts.get(outcome.facts.get("host", ""))
     return replace(outcome, facts={**outcome.facts, "generation": host.generation}) if host else outcome
 

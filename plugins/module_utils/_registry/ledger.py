@@ -120,12 +120,17 @@ def told(ports: list[Any]) -> list[str]:
     return [one["address"] for port in ports for one in port["addresses"]]
 
 
-def check_owner(held: Held, ledger: Ledger) -> None:
-    """Raise ItemError if another run that may be alive is at work on the instance."""
+def is_busy(held: Held, ledger: Ledger) -> bool:
+    """Say whether another run that may be alive is at work on the instance."""
     terms = ledger.terms
     if held.state == ACTIVE or held.run == terms.run or not held.lease_until or held.lease_until <= ledger.now:
-        return
-    if terms.takeover.isdisjoint({"all", held.run}):
+        return False
+    return terms.takeover.isdisjoint({"all", held.run})
+
+
+def check_owner(held: Held, ledger: Ledger) -> None:
+    """Raise ItemError if another run that may be alive is at work on the instance."""
+    if is_busy(held, ledger):
         raise ItemError(
             f"run {held.run} is at work on it until {held.lease_until} UTC at the latest: wait for it, "
             "or name it in claim_takeover if it is dead",

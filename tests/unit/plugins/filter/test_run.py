@@ -13,6 +13,7 @@ from ansible_collections.virtfleet.compute.plugins.filter.busy_hosts import busy
 from ansible_collections.virtfleet.compute.plugins.filter.existing import existing
 from ansible_collections.virtfleet.compute.plugins.filter.give_up import give_up
 from ansible_collections.virtfleet.compute.plugins.filter.host_record import host_record
+from ansible_collections.virtfleet.compute.plugins.filter.leftovers import leftovers
 from ansible_collections.virtfleet.compute.plugins.filter.plan import plan
 from ansible_collections.virtfleet.compute.plugins.filter.recorded import recorded
 from ansible_collections.virtfleet.compute.plugins.filter.silence import silence
@@ -37,12 +38,24 @@ FOUND = {"name": "web", "uuid": "u-web", "ours": True, "state": "running", "spec
         ({**WEB, "state": "absent"}, None, "none", False),
         (WEB, {**FOUND, "ours": False}, "create", False),
         ({**WEB, "failed": True}, FOUND, "none", True),
+        (WEB, {**FOUND, "damaged": True}, "update", True),
+        ({**WEB, "state": "absent"}, {**FOUND, "damaged": True}, "delete", True),
     ],
 )
 def test_to_do(record, found, todo, there):
     (told,) = to_do([record], [found] if found else [])
     assert (told["todo"], told["existing"]) == (todo, there)
     assert told["failed"] is record.get("failed", False)
+
+
+def test_what_a_killed_run_left_is_deleted_where_it_is_and_does_not_exist():
+    left = leftovers([{"name": "kvm1", "extra": {"leftovers": ["u-web"]}}, {"name": "kvm2"}])
+    (gone,) = to_do([{**WEB, "state": "absent"}], [], left)
+    assert (gone["todo"], gone["host"], gone["existing"]) == ("delete", "kvm1", False)
+    (new,) = to_do([WEB], [], left)
+    assert (new["todo"], new["host"], new["existing"]) == ("create", None, False)
+    (foreign,) = to_do([{**WEB, "state": "absent"}], [{**FOUND, "ours": False}], left)
+    assert foreign["todo"] == "none"
 
 
 def test_a_host_that_cannot_be_reached_is_down_and_says_why():

@@ -29,7 +29,7 @@ def used(on, name="vfr-h1"):
 def refused(outcome, fault):
     """Return the message of an outcome that is refused with this fault."""
     assert outcome.error and outcome.fault == fault, outcome
-    assert not outcome.changed and outcome.facts.keys() <= {"host"}
+    assert not outcome.changed and outcome.facts.keys() <= {"host", "held_by"}
     return outcome.error
 
 
