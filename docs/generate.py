@@ -123,7 +123,7 @@ def argument_specs(schema):
     lines += ["        description: Records of instances that hosts have told about already."]
     lines += ["      request_run_id:", "        type: str"]
     lines += ["        description: What this run is called in the registry."]
-    lines += ["      request_entries:", "        type: list", "        elements: dict"]
+    lines += ["      request_entries:", "        type: raw"]
     lines += ["        description: What should run, in the place of virtfleet_instances."]
     return "\n".join(lines) + "\n"
 

@@ -10,7 +10,7 @@ name: table
 short_description: Instance records as a table
 description:
   - Name, state, host, addresses, image, flavor and age of each instance, in columns as wide as what is in them.
-  - A failed instance has its reason in a line below its own.
+  - A failed instance has its reason in a line below its own, another what its guest takes at the next boot only.
 options:
   _input:
     description: Instance records.
@@ -54,9 +54,15 @@ def table(records, now=None):
     lines = [line(rows[0], widths)]
     for one, cells in zip(records, rows[1:]):
         lines.append(line(cells, widths))
-        if one.get("failed"):
-            lines += [f"  {text}" for text in str(one.get("msg") or "no reason was given").splitlines()]
+        lines += [f"  {text}" for text in remarks(one)]
     return lines
+
+
+def remarks(record):
+    """Return why an instance failed, or what of it waits for the next boot of its guest."""
+    if record.get("failed"):
+        return str(record.get("msg") or "no reason was given").splitlines()
+    return record.get("pending_changes") or []
 
 
 def row(record, now):

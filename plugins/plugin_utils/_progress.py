@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 NAME_WIDTH = 14
 MOST_PENDING = 3
 MOST_HOSTS = 5
+# What Ansible puts before the sentence of an error, most of all before those of our own lookups and filters.
+WRAPPING = re.compile(r"^(.*? plugin 'virtfleet\.compute\.\w+' failed|Task failed): ", re.DOTALL)
 
 Key = tuple[str, int]
 
@@ -118,7 +121,7 @@ def sentence(result: Mapping[str, Any]) -> str:
     text = str(result.get("msg") or result.get("censored") or result.get("module_stderr") or "no reason was given")
     if result.get("module_stdout") or result.get("module_stderr"):
         text += " (run again with -vvv to see all of it)"
-    return text.strip().removeprefix("Task failed: ")
+    return WRAPPING.sub("", text.strip())
 
 
 def failures(failed: Iterable[Mapping[str, Any]], most: int = 10) -> list[str]:

@@ -29,6 +29,11 @@ class Change:
     takes: str
     why: str = ""
 
+    @property
+    def label(self) -> str:
+        """Return what the change is called in a diff: the field, and what takes it if it is not taken at once."""
+        return self.field if self.takes == "live" else f"{self.field} ({self.takes})"
+
     def sentence(self, name: str = "") -> str:
         """Return the change in words."""
         owner = f" of {name}" if name else ""

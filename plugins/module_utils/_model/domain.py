@@ -79,18 +79,18 @@ class Plan:
     def before(self) -> dict[str, Any]:
         """Return the first half of the diff."""
         if self.found is None:
-            return {"state": "absent", **({"console.log": "present"} if "clean" in self.steps else {})}
-        return {"state": self.found.power_state, **{one.field: one.before for one in self.changes}}
+            return {"power_state": "absent", **({"console.log": "present"} if "clean" in self.steps else {})}
+        return {"power_state": self.found.power_state, **{one.label: one.before for one in self.changes}}
 
     @property
     def after(self) -> dict[str, Any]:
-        """Return the second half of the diff: what the steps lead to and what takes each change."""
+        """Return the second half of the diff: what the steps lead to."""
         if {"remove", "clean"} & set(self.steps):
-            return {"state": "absent"}
+            return {"power_state": "absent"}
         moved = [one for one in self.steps if one in ("start", "resume", "wake", "stop")]
         kept = self.found.power_state if self.found else "shutdown"
         state = kept if not moved else "shutdown" if "stop" in moved else "running"
-        return {"state": state, **{one.field: {"value": one.after, "takes": one.takes} for one in self.changes}}
+        return {"power_state": state, **{one.label: one.after for one in self.changes}}
 
 
 def refuse_foreign(instance: Instance, found: Domain | None, holder: str) -> None:

@@ -40,6 +40,11 @@ def test_the_table():
     ]
 
 
+def test_what_waits_for_the_next_boot_is_told():
+    rows = [record("web", pending_changes=["flavor.vcpus: 1 -> 2 (next boot)"]), record("db", pending_changes=[])]
+    assert [line.strip() for line in table(rows, NOW)[1:] if "kvm1" not in line] == ["flavor.vcpus: 1 -> 2 (next boot)"]
+
+
 def test_an_empty_table_has_headings():
     assert table([]) == ["NAME  STATE  HOST  ADDRESSES  IMAGE  FLAVOR  AGE"]
 

@@ -125,8 +125,14 @@ def test_a_guest_that_is_off_takes_the_change_with_its_start():
     made = plan(existing("shutdown"), flavor={"memory_mb": 512}, **NEW)
     assert made.steps == ("define", "start")
     assert made.pending == ()
-    assert made.before["state"] == "shutdown" and made.after["state"] == "running"
-    assert made.after["flavor.memory_mb"] == {"value": 512, "takes": "next boot"}
+    assert made.before["power_state"] == "shutdown" and made.after["power_state"] == "running"
+    assert (made.before["flavor.memory_mb (next boot)"], made.after["flavor.memory_mb (next boot)"]) == (256, 512)
+
+
+def test_the_diff_tells_the_wanted_state_and_the_power_state_apart():
+    made = plan(existing(), state="stopped")
+    assert made.before == {"power_state": "running", "state": "active"}
+    assert made.after == {"power_state": "shutdown", "state": "stopped"}
 
 
 @pytest.mark.parametrize(
