@@ -161,7 +161,7 @@ def virtfleet_inventory(count: int) -> pathlib.Path:
 
 def virtfleet(playbook: str, count: int) -> None:
     run(
-        ["ansible-playbook"] + ["-i", str(virtfleet_inventory(count)), str(ROOT / "playbooks" / playbook)],
+        ["ansible-playbook"] + ["-i", str(virtfleet_inventory(count)), str(ROOT / "playbooks" / playbook), "-e", "names=all"],
         cwd=ROOT,
         env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
     )
