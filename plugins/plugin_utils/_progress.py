@@ -15,9 +15,7 @@ MOST_PENDING = 3
 MOST_HOSTS = 5
 
 # What Ansible writes in front of the sentence of a lookup or filter of ours.
-IN_TEMPLATE = re.compile(
-    r"^Task failed: .*?The (?:lookup|filter) plugin 'virtfleet\.compute\.\w+' failed: ", re.DOTALL
-)
+IN_TEMPLATE = re.compile(r"^Task failed: .*?The (?:lookup|filter) plugin 'virtfleet\.compute\.\w+' failed: ", re.DOTALL)
 
 Key = tuple[str, int]
 
