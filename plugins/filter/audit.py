@@ -13,7 +13,7 @@ description:
   - What a run is building at the moment is left out.
 options:
   _input:
-    description: Host records as of M(virtfleet.compute.host_info).
+    description: Host records as of M(virtfleet.compute.host_info), also of hosts that are not up.
     type: list
     elements: dict
     required: true
@@ -50,7 +50,7 @@ _value:
   elements: dict
   contains:
     what:
-      description: One of C(double), C(domain), C(claim), C(folder), C(port), C(tap) and C(rules).
+      description: One of C(host), C(double), C(domain), C(claim), C(folder), C(port), C(tap) and C(rules).
       type: str
     name:
       description: What it is called.

@@ -12,7 +12,9 @@ description:
   - Compares each record with what the hosts told about the instance, and adds C(existing), whether it was there before
     this run, and C(todo), one of C(create), C(update), C(start), C(stop), C(delete) and C(none).
   - An instance that exists is never undone when something fails, so C(existing) is what guards its disks.
-positional: existing
+  - One whose ports are damaged is updated, though it is as specified, for that plugs them again.
+  - One that is to be absent and of which a killed run left files or ports is deleted where these are.
+positional: existing, leftovers
 options:
   _input:
     description: Instance records of the whole run.
@@ -24,6 +26,10 @@ options:
     type: list
     elements: dict
     required: true
+  leftovers:
+    description: By uuid the host that has files or ports of an instance without a domain.
+    type: dict
+    default: {}
 author:
   - The virtfleet.compute authors
 """
@@ -44,15 +50,17 @@ _value:
 POWER_OF_STATE = {"active": "running", "stopped": "shutdown"}
 
 
-def to_do(records, existing):
+def to_do(records, existing, leftovers=None):
     """Return the records with what is left to do for each."""
     there = {one["uuid"]: one for one in existing}
-    return [with_task(one, there.get(one["uuid"])) for one in records]
+    return [with_task(one, there.get(one["uuid"]), (leftovers or {}).get(one["uuid"])) for one in records]
 
 
-def with_task(record, found):
+def with_task(record, found, leftover):
     """Return one record with its task."""
     ours = bool(found) and bool(found.get("ours"))
+    if record["state"] == "absent" and leftover and not found and not record.get("failed"):
+        return {"failed": False, **record, "host": leftover, "existing": False, "todo": "delete"}
     todo = "none" if record.get("failed") else task(record, found if ours else None)
     return {"failed": False, **record, "existing": ours, "todo": todo}
 
@@ -63,7 +71,7 @@ def task(record, found):
         return "delete" if found else "none"
     if not found:
         return "create"
-    if found.get("spec_digest") != record["spec_digest"]:
+    if found.get("spec_digest") != record["spec_digest"] or found.get("damaged"):
         return "update"
     if found.get("state") == POWER_OF_STATE[record["state"]]:
         return "none"

@@ -11,8 +11,8 @@ import os
 import stat
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from ._model.errors import ItemError
@@ -116,18 +116,40 @@ def regular(path: str) -> os.stat_result | None:
 
 def instance_directory(state_dir: str, instance_uuid: str) -> str:
     """Return where the files of an instance are; anything but a plain uuid is refused, since it becomes a path."""
-    try:
-        plain = str(uuid.UUID(instance_uuid)) == instance_uuid
-    except (ValueError, AttributeError, TypeError):
-        plain = False
-    if not plain:
+    if not is_uuid(instance_uuid):
         raise ItemError(f"{instance_uuid!r} is not a uuid in lower case with dashes", fault="request")
     return os.path.join(state_dir, "instances", instance_uuid)
+
+
+def instance_folders(state_dir: str) -> list[str]:
+    """Return the uuids of the instances that have a directory."""
+    try:
+        return sorted(name for name in os.listdir(os.path.join(state_dir, "instances")) if is_uuid(name))
+    except FileNotFoundError:
+        return []
 
 
 def instance_lock(run_dir: str, instance_uuid: str) -> str:
     """Return the name of the lock that whoever changes the files of an instance holds."""
     return os.path.join(run_dir, f"instance-{instance_uuid}.lock")
+
+
+@contextmanager
+def instances_locked(run_dir: str, uuids: Iterable[Any]) -> Iterator[None]:
+    """Hold the locks of all these instances, taken in one order, so that no two runs wait for each other."""
+    with ExitStack() as stack:
+        with plainly(f"the instances could not be locked in {run_dir}"):
+            for one in sorted({one for one in uuids if is_uuid(one)}):
+                stack.enter_context(locked(instance_lock(run_dir, one)))
+        yield
+
+
+def is_uuid(value: Any) -> bool:
+    """Say whether the value is a plain uuid, in lower case with dashes, and may become a part of a path."""
+    try:
+        return str(uuid.UUID(value)) == value
+    except (ValueError, AttributeError, TypeError):
+        return False
 
 
 def make_directory(directory: str) -> None:

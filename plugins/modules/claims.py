@@ -19,6 +19,9 @@ author:
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:
+  action:
+    support: full
+    details: The controller looks which of the runs that hold a claim were its own and are over.
   check_mode:
     support: full
     details: All rules are checked in a transaction that is rolled back; a registry that is not there is not made.
@@ -58,13 +61,18 @@ options:
     type: int
     default: 900
   takeover:
-    description: Runs that are known to be dead, so that their claims may be taken over at once; V(all) for any run.
+    description:
+      - Runs that are known to be dead, so that their claims may be taken over at once; V(all) for any run.
+      - Runs that this controller carried out and that are over, killed or not, need not be named if
+        P(virtfleet.compute.run_id#lookup) gave them their names.
     type: list
     elements: str
     default: []
   hosts:
     description:
-      - Host records that were gathered in this run. They are remembered; a host left out is as remembered.
+      - Host records that were gathered in this run. They are remembered, but for those with C(up=false).
+      - An instance on a host with C(up=false) is left alone, whatever O(state) is asked for. So is, with
+        O(state=present), one on a host that is left out, unless all are; then the hosts are as remembered.
       - Read are C(name), C(vcpus), C(memory_mb) and C(disk_gb), each also with C(_used), promised to all its domains;
         C(cpu_allocation_ratio), C(ram_allocation_ratio) and C(disk_allocation_ratio); C(reserved_vcpus),
         C(reserved_memory_mb) and C(reserved_disk_gb); C(inventory); and C(instances), with C(uuid), C(name), C(vcpus),
@@ -168,6 +176,14 @@ instances:
       description: When it was first claimed, in UTC.
       type: str
       sample: '2026-01-01 10:00:00'
+    existing:
+      description: That the registry had it as active before this run, so that nothing of it may be undone.
+      type: bool
+      returned: with O(state=present) for such an instance
+    held_by:
+      description: The run that is at work on it, or died at it.
+      type: str
+      returned: with O(state=present) for an instance that was refused for this
     generation:
       description: How often the promises of its host have changed.
       type: int
@@ -245,7 +261,7 @@ def carry_out(connection, asked, given):
     if asked["state"] == "active":
         return settle.settle(connection, asked["instances"], given), []
     if asked["state"] == "absent":
-        return settle.release(connection, asked["instances"], given), []
+        return settle.release(connection, asked["instances"], given, asked["hosts"]), []
     outcomes = claims.claim(connection, asked["instances"], asked["hosts"], given)
     if not any(one.error and one.fault == "host" for one in outcomes):
         return outcomes, []

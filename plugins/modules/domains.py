@@ -173,11 +173,13 @@ instances:
       sample: 1767225600.5
 """
 
+import contextlib
 import time
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils import _bulk
+from ..module_utils._files import instances_locked
 from ..module_utils._hypervisor import domains
 from ..module_utils._hypervisor.connection import connect
 from ..module_utils._hypervisor.host import cache_mode
@@ -217,10 +219,11 @@ def settings_of(params):
 
 def planned(item, world, state, state_dir):
     """Return the plan for one instance."""
+    if state == "absent":
+        gone = Instance.to_remove(item)
+        return plan_absent(gone, world.domains.get(gone.uuid), bool(domains.consoles(gone, state_dir)))
     wanted = Instance.from_record(item)
     found = world.domains.get(wanted.uuid)
-    if state == "absent":
-        return plan_absent(wanted, found, bool(domains.consoles(wanted, state_dir)))
     holder = world.holders.get(wanted.domain, "")
     return plan_present(wanted, lambda instance: wanted_shape(instance, state_dir), found, holder)
 
@@ -232,6 +235,13 @@ def outcome(item, plan, domain):
     facts["pending_changes"] = [one.sentence() for one in plan.pending]
     facts["domain_at"] = round(time.time(), 3)
     return _bulk.Outcome(item["name"], bool(plan.steps), before=plan.before, after=plan.after, facts=facts)
+
+
+def held(module, items):
+    """Hold the locks of the instances, so that what a killed run still does here is over before we look."""
+    if module.check_mode:
+        return contextlib.nullcontext()
+    return instances_locked(module.params["run_dir"], [item.get("uuid") for item in items])
 
 
 def main():
@@ -250,7 +260,7 @@ def main():
         return outcome(item, plan, act(connection, plan, settings))
 
     try:
-        with connect(module.params["uri"]) as connection:
+        with connect(module.params["uri"]) as connection, held(module, items):
             world = domains.read(connection, [item.get("uuid") for item in items])
             outcomes = _bulk.each(items, step, module.params["threads"])
     except ItemError as error:

@@ -61,6 +61,10 @@ options:
     description: Where the instances live on the host; its file system is the host's disk.
     type: path
     default: /var/lib/virtfleet
+  run_dir:
+    description: Where the locks are, and the note of which rules were loaded.
+    type: path
+    default: /run/virtfleet
   uri:
     description: The libvirt connection.
     type: str
@@ -209,6 +213,9 @@ host:
           description: Nova's power state.
           type: str
           sample: running
+        damaged:
+          description: Whether a port of ours does not stand as it was plugged, as tap, bridge or rules were changed.
+          type: bool
         spec_digest:
           description: Digest of the specification it was made from.
           type: str
@@ -228,10 +235,14 @@ host:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils._files import instance_folders
 from ..module_utils._host import memory
 from ..module_utils._hypervisor import host
 from ..module_utils._hypervisor.connection import connect
 from ..module_utils._model.errors import ItemError
+from ..module_utils._model.host import down, port_ids, with_traces
+from ..module_utils._network import standing
+from ..module_utils._network.host import Host
 
 OPTIONS = {
     "name": {"type": "str", "required": True},
@@ -240,8 +251,20 @@ OPTIONS = {
     "updated_at": {"type": "str", "default": ""},
     "settings": {"type": "dict", "default": {}},
     "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
+    "run_dir": {"type": "path", "default": "/run/virtfleet"},
     "uri": {"type": "str", "default": "qemu:///system"},
 }
+
+
+def traces(module, record):
+    """Return which ports stand, and of which instances there is anything; where ports cannot be read all are as told."""
+    folders = instance_folders(module.params["state_dir"])
+    try:
+        ports, owners = standing.look(Host(module.params["state_dir"], module.params["run_dir"]))
+    except ItemError as error:
+        module.warn(f"{module.params['name']}: whether ports are damaged is not known: {error}")
+        ports, owners = set().union(*map(port_ids, record["instances"])), set()
+    return ports, {*folders, *owners}
 
 
 def main():
@@ -253,9 +276,10 @@ def main():
     try:
         with connect(params["uri"]) as connection:
             record = host.record(connection, params["name"], virt_type, params["state_dir"])
+        record = with_traces(record, *traces(module, record))
     except ItemError as error:
         module.warn(f"{params['name']} is not used: {error}")
-        record = host.down(params["name"], virt_type, str(error))
+        record = down(params["name"], virt_type, str(error))
     extra = {**record["extra"], "updated_at": params["updated_at"]}
     module.exit_json(changed=False, host={**record, "host_ip": params["host_ip"], "extra": extra, **params["settings"]})
 

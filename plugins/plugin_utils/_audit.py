@@ -23,15 +23,16 @@ def audit(
     """Return all that does not fit together, in a fixed order.
 
     Args:
-        hosts: the host records of all hosts that answered.
+        hosts: the host records of all hosts; of one that is not up nothing but that is told.
         registry: the instances of the registry.
         ports: by host what module ports_info returned.
         folders: by host the names of the folders in its instances folder.
     """
     hosts, claims = list(hosts), {one["uuid"]: one for one in registry}
     ours = [{**one, "host": host["name"]} for host in hosts for one in host["instances"] if one.get("ours")]
-    answered = {host["name"] for host in hosts}
+    answered = {host["name"] for host in hosts if host.get("up", True)}
     found = [
+        *silent(hosts),
         *twice(ours),
         *unclaimed(ours, claims),
         *without_domain(ours, claims, answered),
@@ -43,6 +44,14 @@ def audit(
 def finding(what: str, name: str, host: str, evidence: str, remedy: str) -> Found:
     """Return one finding."""
     return {"what": what, "name": name, "host": host, "evidence": evidence, "remedy": remedy}
+
+
+def silent(hosts: list[Mapping[str, Any]]) -> Iterator[Found]:
+    """Yield the hosts that were not looked at."""
+    for host in hosts:
+        if not host.get("up", True):
+            evidence = f"it was not looked at: {host.get('disabled_reason') or 'it is down'}"
+            yield finding("host", host["name"], host["name"], evidence, "bring it back and run audit.yml again")
 
 
 def twice(ours: list[dict[str, Any]]) -> Iterator[Found]:

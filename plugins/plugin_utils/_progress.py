@@ -123,7 +123,7 @@ def sentence(result: Mapping[str, Any]) -> str:
     text = IN_TEMPLATE.sub("", text)
     if result.get("module_stdout") or result.get("module_stderr"):
         text += " (run again with -vvv to see all of it)"
-    return text.strip()
+    return text.strip().removeprefix("Task failed: ")
 
 
 def failures(failed: Iterable[Mapping[str, Any]], most: int = 10) -> list[str]:

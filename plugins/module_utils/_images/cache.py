@@ -81,14 +81,15 @@ def _obtain(images: str, image: Image, deadline: float | None) -> Base | str:
     """Return the image after fetching it, or how far it is; what fails a check is deleted and never used."""
     wanted = _wanted_digest(image)
     part = os.path.join(images, f"{image.id}.part")
-    fetched = fetch(image, part, wanted.partition(":")[0] or "sha256", deadline)
-    if not fetched.whole:
-        return f"{image.name}: {fetched.progress}"
     try:
+        fetched = fetch(image, part, wanted.partition(":")[0] or "sha256", deadline)
+        if not fetched.whole:
+            return f"{image.name}: {fetched.progress}"
         _check_digest(image, fetched, wanted)
         virtual_size = inspect(part, image.name, image.format)
-    except ItemError:
-        forget(part)
+    except ItemError as error:
+        if error.fault == "request":  # the image is wrong; a download that broke goes on with what it has
+            forget(part)
         raise
     os.chmod(part, READ_ONLY)
     sync(part)

@@ -18,6 +18,12 @@ from .volume import Volume
 STATES = ("active", "stopped", "absent")
 CONFIG_DRIVES = ("nocloud", "openstack", "none")
 WAITS = ("running", "address", "agent", "console", "ssh")
+# What stands for the parts that need not be known of an instance to remove it.
+UNKNOWN = {
+    "flavor": {"name": "", "vcpus": 0, "memory_mb": 0, "disk_gb": 0},
+    "image": {"name": ""},
+    "spec_digest": "",
+}
 CHOICES = {"state": STATES, "config_drive": CONFIG_DRIVES, "wait_for": WAITS}
 
 
@@ -65,6 +71,12 @@ class Instance:
         given["volumes"] = many(Volume, given.get("volumes"), "volume", name)
         given["ports"] = many(Port, given.get("ports"), "port", name)
         return cls(**given)
+
+    @classmethod
+    def to_remove(cls, record: dict[str, Any]) -> Instance:
+        """Return the instance of a record that is to go; of one that a killed run left nothing but names is known."""
+        given = {key: value for key, value in record.items() if value is not None} if isinstance(record, dict) else record
+        return cls.from_record({**UNKNOWN, **given} if isinstance(given, dict) else given)
 
     def as_record(self) -> dict[str, Any]:
         """Return the record this instance can be rebuilt from."""

@@ -25,11 +25,14 @@ from .ledger import (
     Held,
     Ledger,
     Terms,
+    check_answers,
     check_owner,
+    is_busy,
     kept,
     larger,
     read,
     read_rules,
+    silent,
     told,
     write,
 )
@@ -43,20 +46,23 @@ def claim(connection: Any, records: list[Record], gathered: list[Record], terms:
     Args:
         connection: in a transaction, from connection.writing().
         records: instance records with `host`.
-        gathered: host records of this run; hosts left out are taken as the registry remembers them.
+        gathered: host records of this run. One that is not up is as the registry remembers it; so are hosts left out,
+            unless there is any at all: then an instance on a host that is not among them is left alone.
         terms: in whose name, and the quotas.
     """
     uuids = [one["uuid"] for one in records if one.get("uuid")]
     ledger = read(connection, uuids, (), terms)
-    hosts.remember(connection, gathered, ledger.now)
-    ledger.gathered, ledger.seen = frozenset(one["name"] for one in gathered), _seen(gathered, set(uuids))
+    answered = [one for one in gathered if one.get("up") is not False]
+    hosts.remember(connection, answered, ledger.now)
+    ledger.silent = silent(gathered)
+    ledger.gathered, ledger.seen = frozenset(one["name"] for one in answered), _seen(answered, set(uuids))
     names = {one.host for one in ledger.held.values()} | {one["host"] for one in records if one.get("host")}
     names |= {host for found in ledger.seen.values() for host in found}
     ledger.hosts = hosts.load(connection, names)
     read_rules(connection, ledger, [one for one in map(_readable, records) if one])
     outcomes = [attempt(dict(record), lambda one: _claim_one(ledger, one)) for record in records]
     write(connection, ledger)
-    return [_with_generation(outcome, ledger) for outcome in outcomes]
+    return [_told(outcome, ledger, record) for outcome, record in zip(outcomes, records)]
 
 
 def _seen(gathered: list[Record], uuids: set[str]) -> dict[str, set[str]]:
@@ -76,8 +82,12 @@ def _readable(record: Record) -> Claim | None:
         return None
 
 
-def _with_generation(outcome: Outcome, ledger: Ledger) -> Outcome:
-    """Return the outcome with the generation that its host has after this transaction."""
+def _told(outcome: Outcome, ledger: Ledger, record: Record) -> Outcome:
+    """Return the outcome with the generation that its host has after this transaction; one refused is where it is."""
+    held = ledger.held.get(record.get("uuid") or "")
+    if outcome.error and held:
+        owner = {"held_by": held.run} if is_busy(held, ledger) else {}
+        return replace(outcome, facts={"host": held.host, **owner})
     host = ledger.hosts.get(outcome.facts.get("host", ""))
     return replace(outcome, facts={**outcome.facts, "generation": host.generation}) if host else outcome
 
@@ -90,9 +100,11 @@ def _claim_one(ledger: Ledger, record: Record) -> Outcome:
     if held is None:
         return _bound(ledger, wanted, None, min(seen)) if seen else _place(ledger, wanted, None)
     check_owner(held, ledger)
-    if seen and held.host in ledger.gathered - seen:
+    if seen and held.host not in seen:
         told = f"its domain is on {min(seen)} and the registry has it on {held.host}: move it back, or release it first"
         raise ItemError(told, fault="request")
+    if ledger.gathered and held.host not in ledger.gathered:
+        check_answers(held, {held.host: "it is not among the hosts of this run", **ledger.silent})
     own = held.state == CLAIMED and held.run == ledger.terms.run
     if held.state == ACTIVE and held.spec_digest == wanted.spec_digest:
         return _unchanged(held, record)
@@ -130,8 +142,9 @@ def _unchanged(held: Held, record: Record) -> Outcome:
 
 
 def _facts(host: str, state: str, created_at: str, ports: list[Any]) -> dict[str, Any]:
-    """Return what stage claim adds to an instance record."""
-    return {"host": host, "claim_state": state, "created_at": created_at, "ports": ports}
+    """Return what stage claim adds to an instance record; one that was active before is never undone."""
+    existing = {"existing": True} if state in (ACTIVE, CHANGING) else {}
+    return {"host": host, "claim_state": state, "created_at": created_at, "ports": ports, **existing}
 
 
 def _place(ledger: Ledger, wanted: Claim, held: Held | None) -> Outcome:

@@ -85,6 +85,7 @@ class Ledger:
     groups: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     books: dict[tuple[str, str], addresses.Book] = field(default_factory=dict)
     gathered: frozenset[str] = frozenset()
+    silent: dict[str, str] = field(default_factory=dict)
     seen: dict[str, set[str]] = field(default_factory=dict)
     rewritten: dict[str, Held] = field(default_factory=dict)
     touched: dict[str, tuple[str, str | None]] = field(default_factory=dict)
@@ -119,15 +120,35 @@ def told(ports: list[Any]) -> list[str]:
     return [one["address"] for port in ports for one in port["addresses"]]
 
 
-def check_owner(held: Held, ledger: Ledger) -> None:
-    """Raise ItemError if another run that may be alive is at work on the instance."""
+def is_busy(held: Held, ledger: Ledger) -> bool:
+    """Say whether another run that may be alive is at work on the instance."""
     terms = ledger.terms
     if held.state == ACTIVE or held.run == terms.run or not held.lease_until or held.lease_until <= ledger.now:
-        return
-    if terms.takeover.isdisjoint({"all", held.run}):
+        return False
+    return terms.takeover.isdisjoint({"all", held.run})
+
+
+def check_owner(held: Held, ledger: Ledger) -> None:
+    """Raise ItemError if another run that may be alive is at work on the instance."""
+    if is_busy(held, ledger):
         raise ItemError(
             f"run {held.run} is at work on it until {held.lease_until} UTC at the latest: wait for it, "
             "or name it in claim_takeover if it is dead",
+            fault="request",
+        )
+
+
+def silent(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the hosts that did not answer, each with the reason."""
+    return {one["name"]: one.get("disabled_reason") or "it is down" for one in records if one.get("up") is False}
+
+
+def check_answers(held: Held, silent: Mapping[str, str]) -> None:
+    """Raise ItemError if the host of the instance did not answer: nobody knows what runs there."""
+    if held.host in silent:
+        raise ItemError(
+            f"it is on {held.host}, which does not answer ({silent[held.host]}), so nothing was done to it: bring that "
+            "host back, or take it out of the inventory and delete the instance if it is lost for good",
             fault="request",
         )
 

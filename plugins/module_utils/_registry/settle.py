@@ -5,13 +5,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from .._bulk import Outcome, attempt
 from .._model.errors import ItemError
-from .ledger import ACTIVE, CHANGING, CLAIMED, Held, Ledger, Terms, check_owner, read, told, write
+from .ledger import (
+    ACTIVE,
+    CHANGING,
+    CLAIMED,
+    Held,
+    Ledger,
+    Terms,
+    check_answers,
+    check_owner,
+    read,
+    silent,
+    told,
+    write,
+)
 
 Record = Mapping[str, Any]
 
@@ -24,9 +37,13 @@ def settle(connection: Any, records: list[Record], terms: Terms) -> list[Outcome
     return outcomes
 
 
-def release(connection: Any, records: list[Record], terms: Terms) -> list[Outcome]:
-    """None of these instances holds anything any more; their names and addresses are free."""
+def release(connection: Any, records: list[Record], terms: Terms, gathered: Iterable[Record] = ()) -> list[Outcome]:
+    """None of these instances holds anything any more; their names and addresses are free.
+
+    One on a host that did not answer, as its record among `gathered` says, keeps what it has: it may run there.
+    """
     ledger = read(connection, [one["uuid"] for one in records if one.get("uuid")], (), terms)
+    ledger.silent = silent(gathered)
     outcomes = [attempt(dict(record), lambda one: _release_one(ledger, one)) for record in records]
     write(connection, ledger)
     return outcomes
@@ -116,6 +133,7 @@ def _release_one(ledger: Ledger, record: Record) -> Outcome:
     if held is None:
         return Outcome(record["name"], facts={"claim_state": None})
     check_owner(held, ledger)
+    check_answers(held, ledger.silent)
     _free(ledger, held)
     ledger.note(held, "delete")
     before = {"host": held.host, "claim_state": held.state, "addresses": told(list(held.record.get("ports") or ()))}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._bulk import Outcome
-from .._files import instance_directory, instance_lock, locked, make_directory, plainly, regular, remove_files, spoken
+from .._files import UNFINISHED, instance_directory, instance_lock, locked, make_directory, plainly, regular, remove_files, spoken
 from .._model.errors import ItemError
 from .backends import BACKENDS
 from .volume import RECORD, Volume, record, recorded, sized, wanted
@@ -60,6 +60,19 @@ def leftovers(instance: dict[str, Any], state_dir: str) -> list[Volume]:
     return list({volume.path: volume for volume in found if os.path.dirname(volume.path) == directory}.values())
 
 
+def unfinished(directory: str) -> set[str]:
+    """Return what killed runs left half made; in an instance's own directory all of that name is ours."""
+    try:
+        return {name for name in os.listdir(directory) if name.endswith(UNFINISHED)}
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+
+
+def left_by_kill(directory: str) -> bool:
+    """Return whether nothing is there but what a run left that was killed before it had made a volume."""
+    return os.path.isdir(directory) and set(os.listdir(directory)) == unfinished(directory)
+
+
 def planned_removal(instance: dict[str, Any], state_dir: str) -> Outcome:
     """Return what a run would remove."""
     with plainly("the volumes could not be read"):
@@ -76,7 +89,7 @@ def withdraw(instance: dict[str, Any], state_dir: str, run_dir: str) -> Outcome:
     with plainly("the volumes could not be removed"), locked(lock):
         gone = [volume for volume in leftovers(instance, state_dir) if BACKENDS[volume.backend].remove(volume)]
         outcome = _removal(instance, gone, state_dir)
-        remove_files(directory, {RECORD, RECORD + ".new"})
+        remove_files(directory, {RECORD, *unfinished(directory)})
         os.unlink(lock)
         return outcome
 
@@ -162,5 +175,5 @@ def _shown(volume: Volume) -> dict[str, Any]:
 
 def _removal(instance: dict[str, Any], volumes: list[Volume], state_dir: str) -> Outcome:
     directory = instance_directory(state_dir, instance["uuid"])
-    there = bool(volumes) or regular(os.path.join(directory, RECORD)) is not None
+    there = bool(volumes) or regular(os.path.join(directory, RECORD)) is not None or left_by_kill(directory)
     return Outcome(instance["name"], changed=there, before={volume.name: _shown(volume) for volume in volumes})

@@ -36,12 +36,16 @@ def advise(state: State, request: Request, choose: Choose, steps: Sequence[Step]
 
 
 def _nearest(state: State, steps: Sequence[Step]) -> list[int]:
-    """Return the hosts that fail the fewest steps, and among those the ones that miss the least."""
+    """Return the hosts that fail the fewest steps, and among those the ones that miss the least.
+
+    Nobody knows what a host lacks that is down.
+    """
     failures = np.zeros(len(state.fleet.names), dtype=np.int32)
     for step in steps:
         if step.check is not None:
             failures += ~step.check(slice(None))[0]
-    order = np.argsort(failures, kind="stable")[:_LOOKED_AT].tolist()
+    up = state.fleet.flags("up")
+    order = [row for row in np.argsort(failures, kind="stable").tolist() if up[row]][:_LOOKED_AT]
     return sorted(order, key=lambda row: (failures[row], _shortage(_misses(steps, row)), row))
 
 
@@ -76,8 +80,11 @@ def _describe(state: State, steps: Sequence[Step], row: int) -> dict[str, Any]:
 
 
 def _never(state: State, request: Request) -> dict[str, Any] | None:
-    """Return the resource class of which no host has enough even when it is empty, and the most that one could give."""
-    if not state.fleet.names:
+    """Return the resource class of which no host has enough even when it is empty, and the most that one could give.
+
+    A host that is down may have enough.
+    """
+    if not state.fleet.names or not state.fleet.flags("up").all():
         return None
     sides = [request.resources, request.unpinned_resources or {}]
     for resources in sides:

@@ -12,8 +12,11 @@ from ansible_collections.virtfleet.compute.plugins.filter.absent import absent
 from ansible_collections.virtfleet.compute.plugins.filter.busy_hosts import busy_hosts
 from ansible_collections.virtfleet.compute.plugins.filter.existing import existing
 from ansible_collections.virtfleet.compute.plugins.filter.give_up import give_up
+from ansible_collections.virtfleet.compute.plugins.filter.host_record import host_record
+from ansible_collections.virtfleet.compute.plugins.filter.leftovers import leftovers
 from ansible_collections.virtfleet.compute.plugins.filter.plan import plan
 from ansible_collections.virtfleet.compute.plugins.filter.recorded import recorded
+from ansible_collections.virtfleet.compute.plugins.filter.silence import silence
 from ansible_collections.virtfleet.compute.plugins.filter.to_do import to_do
 from ansible_collections.virtfleet.compute.plugins.filter.undone import undone
 
@@ -35,12 +38,40 @@ FOUND = {"name": "web", "uuid": "u-web", "ours": True, "state": "running", "spec
         ({**WEB, "state": "absent"}, None, "none", False),
         (WEB, {**FOUND, "ours": False}, "create", False),
         ({**WEB, "failed": True}, FOUND, "none", True),
+        (WEB, {**FOUND, "damaged": True}, "update", True),
+        ({**WEB, "state": "absent"}, {**FOUND, "damaged": True}, "delete", True),
     ],
 )
 def test_to_do(record, found, todo, there):
     (told,) = to_do([record], [found] if found else [])
     assert (told["todo"], told["existing"]) == (todo, there)
     assert told["failed"] is record.get("failed", False)
+
+
+def test_what_a_killed_run_left_is_deleted_where_it_is_and_does_not_exist():
+    left = leftovers([{"name": "kvm1", "extra": {"leftovers": ["u-web"]}}, {"name": "kvm2"}])
+    (gone,) = to_do([{**WEB, "state": "absent"}], [], left)
+    assert (gone["todo"], gone["host"], gone["existing"]) == ("delete", "kvm1", False)
+    (new,) = to_do([WEB], [], left)
+    assert (new["todo"], new["host"], new["existing"]) == ("create", None, False)
+    (foreign,) = to_do([{**WEB, "state": "absent"}], [{**FOUND, "ours": False}], left)
+    assert foreign["todo"] == "none"
+
+
+def test_a_host_that_cannot_be_reached_is_down_and_says_why():
+    assert host_record({"host": {"name": "kvm1", "up": True}}, "kvm1", {"enabled": False}) == {"name": "kvm1", "up": True}
+    lost = host_record({"unreachable": True, "msg": "Task failed: no route"}, "far", {"availability_zone": "b"})
+    assert (lost["name"], lost["up"], lost["instances"], lost["availability_zone"]) == ("far", False, [], "b")
+    assert lost["disabled_reason"] == "it cannot be reached: no route"
+
+
+def test_a_fleet_in_which_nobody_answers_says_why():
+    far, deaf = host_record({"msg": "no route"}, "far"), {"name": "deaf", "up": False, "disabled_reason": "no libvirtd"}
+    assert silence([far, deaf, {"name": "kvm1", "up": True}]) == ""
+    assert silence([far, deaf]) == (
+        "no compute host answers, so nothing was done: far: it cannot be reached: no route; deaf: no libvirtd"
+    )
+    assert "add one" in silence([])
 
 
 def test_busy_hosts_are_those_with_something_to_do():

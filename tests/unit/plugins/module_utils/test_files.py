@@ -46,6 +46,34 @@ def test_a_lock_is_not_waited_for_longer_than_allowed(tmp_path):
         assert held and not again
 
 
+ONE, OTHER = "5f0c1a2b-3c4d-5e6f-8a9b-0c1d2e3f4a5b", "6f0c1a2b-3c4d-5e6f-8a9b-0c1d2e3f4a5b"
+
+
+def test_runs_that_want_the_same_instances_take_turns_whatever_the_order(tmp_path):
+    inside = []
+
+    def work(order):
+        for _time in range(20):
+            with _files.instances_locked(str(tmp_path), [*order, "../no uuid", None]):
+                inside.append(1)
+                inside.append(-1)
+
+    threads = [threading.Thread(target=work, args=[order]) for order in ([ONE, OTHER], [OTHER, ONE, ONE])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert inside == [1, -1] * 40
+    assert sorted(os.listdir(tmp_path)) == [f"instance-{ONE}.lock", f"instance-{OTHER}.lock"]
+
+
+def test_only_folders_of_instances_are_told(tmp_path):
+    assert _files.instance_folders(str(tmp_path)) == []
+    for name in (OTHER, ONE, "lost+found", ONE.upper()):
+        (tmp_path / "instances" / name).mkdir(parents=True)
+    assert _files.instance_folders(str(tmp_path)) == [ONE, OTHER]
+
+
 def test_an_error_of_the_system_is_one_sentence(tmp_path):
     expected = r"it was not read: No such file or directory \(/.*/none\)"
     with pytest.raises(ItemError, match=expected), _files.plainly("it was not read"):

@@ -56,6 +56,13 @@ def test_what_does_not_fit_is_found_once(what, more):
     assert line.startswith("kvm1: ") and "; " in line
 
 
+def test_a_host_that_does_not_answer_is_a_finding_and_its_claims_are_not():
+    far = {"name": "far", "up": False, "disabled_reason": "it cannot be reached: no route", "instances": []}
+    claims = [CLAIM, {**CLAIM, "uuid": "u2", "name": "db", "host": "far"}]
+    (found,) = audit(**{**world(registry=claims), "hosts": [*world()["hosts"], far]})
+    assert found["what"] == "host" and audit_lines([found])[0].startswith("far: it was not looked at: it cannot be")
+
+
 def test_a_domain_on_two_hosts_is_found_on_both():
     hosts = [{"name": name, "instances": [DOMAIN]} for name in ("kvm1", "kvm2")]
     found = audit(**world(hosts=hosts, ports={}, folders={}))

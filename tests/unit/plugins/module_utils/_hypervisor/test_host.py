@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.virtfleet.compute.plugins.module_utils._hypervisor import host, promises
 from ansible_collections.virtfleet.compute.plugins.module_utils._hypervisor.connection import connect
+from ansible_collections.virtfleet.compute.plugins.module_utils._model.host import down
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.instance import Instance
 from ansible_collections.virtfleet.compute.plugins.module_utils._xml.domain import Guest, domain_xml
 from ansible_collections.virtfleet.compute.tests.unit.plugins.module_utils.instance_records import host_uri, record
@@ -76,10 +77,10 @@ def test_500_domains_are_read_in_2_seconds(connection, tmp_path):
 
 def test_a_host_that_is_down_has_every_key(connection, tmp_path):
     up = host.record(connection, "kvm1", "qemu", str(tmp_path))
-    down = host.down("kvm1", "qemu", "libvirtd does not answer")
-    assert set(up) == set(down)
-    assert not down["up"] and down["disabled_reason"] == "libvirtd does not answer"
-    assert {key: type(value) for key, value in up.items()} == {key: type(value) for key, value in down.items()}
+    silent = down("kvm1", "qemu", "libvirtd does not answer")
+    assert set(up) == set(silent)
+    assert not silent["up"] and silent["disabled_reason"] == "libvirtd does not answer"
+    assert {key: type(value) for key, value in up.items()} == {key: type(value) for key, value in silent.items()}
 
 
 def test_the_image_cache_shows_what_is_finished(tmp_path):

@@ -108,11 +108,13 @@ def test_a_wrong_checksum_leaves_nothing(host):
 def test_a_page_for_people_is_no_image(host):
     host.web.files["/disk.qcow2"] = b"\n<!DOCTYPE HTML><title>Log in</title>"
     assert "is an HTML page, not an image" in host.refusal()[0]
+    assert host.names() == []
 
 
 def test_an_empty_file_is_no_image(host):
     host.web.files["/disk.qcow2"] = b""
     assert "disk.qcow2 is empty" in host.refusal(disk_format="raw", checksum=None)[0]
+    assert host.names() == []
 
 
 def test_a_missing_image_is_a_fault_of_the_request(host):

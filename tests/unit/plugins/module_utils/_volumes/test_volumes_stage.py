@@ -355,3 +355,21 @@ def test_the_plan_touches_nothing(host):
     assert not host.directory.exists() and not os.path.exists(host.run_dir)
     not_cached = {"name": "tiny", "path": "/not/yet.qcow2", "format": "qcow2"}
     assert stage.planned({**host.instance(), "image": not_cached}, host.state_dir).changed
+
+
+@pytest.mark.parametrize("names", [[], ["root.qcow2.new"], ["root.qcow2.new", "volumes.json.new"]])
+def test_what_a_killed_run_left_goes_though_nobody_recorded_it(host, names):
+    host.directory.mkdir(parents=True)
+    for name in names:
+        (host.directory / name).write_text("")
+    planned = stage.planned_removal(host.instance(volumes=[]), host.state_dir)
+    assert planned.changed and host.names() == names
+    assert host.withdraw(volumes=[]).changed and not host.directory.exists()
+    assert not host.withdraw(volumes=[]).changed
+
+
+def test_what_is_not_ours_stays_in_the_directory(host):
+    host.directory.mkdir(parents=True)
+    (host.directory / "notes.txt").write_text("")
+    assert not stage.planned_removal(host.instance(volumes=[]), host.state_dir).changed
+    assert not host.withdraw(volumes=[]).changed and host.names() == ["notes.txt"]

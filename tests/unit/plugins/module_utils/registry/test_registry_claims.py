@@ -29,7 +29,7 @@ def used(on, name="vfr-h1"):
 def refused(outcome, fault):
     """Return the message of an outcome that is refused with this fault."""
     assert outcome.error and outcome.fault == fault, outcome
-    assert not outcome.changed and not outcome.facts
+    assert not outcome.changed and outcome.facts.keys() <= {"host", "held_by"}
     return outcome.error
 
 
@@ -114,9 +114,9 @@ def test_a_domain_that_was_moved_behind_our_back_is_not_started_again(on):
     on(settle, [ours], RUN)
     seen = {"uuid": ours["uuid"], "name": "web-1", "vcpus": 1, "memory_mb": 256, "disk_gb": 1}
     moved = [host(), host("vfr-h2", instances=[seen])]
-    told_by = refused(on(claim, [ours], moved, OTHER)[0], "request")
-    assert "its domain is on vfr-h2 and the registry has it on vfr-h1" in told_by
-    assert not on(claim, [ours], moved[1:], OTHER)[0].error
+    for gathered in (moved, moved[1:]):
+        told_by = refused(on(claim, [ours], gathered, OTHER)[0], "request")
+        assert "its domain is on vfr-h2 and the registry has it on vfr-h1" in told_by
 
 
 def test_reserve_ratio_and_the_physical_total(on):
@@ -320,6 +320,36 @@ def test_a_remembered_host_is_used_when_none_was_gathered(on):
     a, b = on(claim, [instance("a"), instance("b")], [], RUN)
     assert a.changed and b.error
     assert told(on, "hosts")[0]["record"]["instances"][0]["name"] == "a"
+
+
+SILENT = host("vfr-h1", vcpus=0, memory_mb=0, disk_gb=0, up=False, disabled_reason="no route")
+
+
+@pytest.mark.parametrize("gathered,why", [([SILENT], "(no route)"), ([], "not among the hosts of this run")])
+def test_an_instance_on_a_host_that_does_not_answer_is_left_alone(on, gathered, why):
+    on(claim, [instance()], [host()], RUN)
+    on(settle, [instance()], RUN)
+    moved = instance(at="vfr-h2", vcpus=2)
+    (got,) = on(claim, [moved], [host("vfr-h2"), *gathered], OTHER)
+    assert got.facts == {"host": "vfr-h1"}
+    assert "it is on vfr-h1, which does not answer" in refused(got, "request") and why in got.error
+    assert next(one for one in told(on, "hosts") if one["name"] == "vfr-h1")["record"]["vcpus"] == 8
+
+
+def test_an_instance_on_a_host_that_does_not_answer_is_not_released(on):
+    on(claim, [instance()], [host()], RUN)
+    on(settle, [instance()], RUN)
+    (kept,) = on(release, [instance()], OTHER, [SILENT])
+    assert "it is on vfr-h1, which does not answer (no route)" in refused(kept, "request")
+    assert len(told(on, "instances")) == 1
+    assert on(release, [instance()], OTHER, [host("vfr-h2")])[0].changed
+
+
+def test_what_was_active_before_exists_whether_its_domain_is_there_or_not(on):
+    assert "existing" not in on(claim, [instance()], [host()], RUN)[0].facts
+    on(settle, [instance()], RUN)
+    assert on(claim, [instance()], [host()], OTHER)[0].facts["existing"]
+    assert on(claim, [instance(vcpus=2)], [host()], OTHER)[0].facts["existing"]
 
 
 def test_a_rehearsal_says_the_same_and_keeps_nothing(on):
