@@ -6,6 +6,8 @@ ROOT := $(CURDIR)
 PYTHON ?= python3
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 RUN := PATH="$(ROOT)/$(BIN):$$PATH" ANSIBLE_CONFIG=$(ROOT)/ansible.cfg
+ROOT_RUN := $(SUDO) env PATH="$(ROOT)/$(BIN):$$PATH" ANSIBLE_CONFIG=$(ROOT)/ansible.cfg
+PYTHON_VERSION = $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 PLAY := $(RUN) ansible-playbook
 ARGS ?=
 
@@ -48,13 +50,18 @@ lint: $(BIN)/.test ## Run ruff, yamllint, ansible-lint and the checks of docs an
 
 sanity: $(BIN)/.test ## Run ansible-test sanity without an ignore file
 	@$(RUN) tests/tools/prepare-ansible-test
-	@$(RUN) tests/ansible-test sanity --python $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+	@$(RUN) tests/ansible-test sanity --python $(PYTHON_VERSION)
 
 integration: $(BIN)/.test hosts ## Boot real guests on this machine and look inside
-	@$(RUN) pytest tests/integration
+	@$(RUN) tests/tools/prepare-ansible-test
+	@$(ROOT_RUN) tests/ansible-test integration --python $(PYTHON_VERSION) --allow-destructive --exclude ports
+	@$(ROOT_RUN) tests/tools/in-netns tests/ansible-test integration ports --python $(PYTHON_VERSION) --allow-destructive
+	@$(ROOT_RUN) pytest tests/integration/port
+	@$(ROOT_RUN) pytest tests/integration/guest_image
+	@$(ROOT_RUN) pytest tests/integration/boot
 
 bench-boot: $(BIN)/.test hosts ## Time 1 to 100 guests against the floor and against community.libvirt
-	@$(RUN) python tests/bench/boot/bench.py $(ARGS)
+	@$(ROOT_RUN) python tests/bench/boot/bench.py $(ARGS)
 
 bench-scheduler: $(BIN)/.test ## Time the scheduler on fleets of 200 to 10,000 hosts
 	@$(RUN) python tests/bench/scheduler/bench.py $(ARGS)
