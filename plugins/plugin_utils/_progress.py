@@ -16,9 +16,6 @@ MOST_HOSTS = 5
 # What Ansible puts before the sentence of an error, most of all before those of our own lookups and filters.
 WRAPPING = re.compile(r"^(.*? plugin 'virtfleet\.compute\.\w+' failed|Task failed): ", re.DOTALL)
 
-# What Ansible writes in front of the sentence of a lookup or filter of ours.
-IN_TEMPLATE = re.compile(r"^Task failed: .*?The (?:lookup|filter) plugin 'virtfleet\.compute\.\w+' failed: ", re.DOTALL)
-
 Key = tuple[str, int]
 
 
@@ -122,7 +119,6 @@ def waited_for(pending: Any) -> str:
 def sentence(result: Mapping[str, Any]) -> str:
     """Return why a task failed, in its own words."""
     text = str(result.get("msg") or result.get("censored") or result.get("module_stderr") or "no reason was given")
-    text = IN_TEMPLATE.sub("", text)
     if result.get("module_stdout") or result.get("module_stderr"):
         text += " (run again with -vvv to see all of it)"
     return WRAPPING.sub("", text.strip())
