@@ -13,7 +13,7 @@ MODULE = "virtfleet.compute.claims"
 
 
 class ActionModule(ActionBase):
-    """Runs the module on the registry host, and once more where runs of this controller that are over are in the way."""
+    """Runs the module on the registry host, and once more where dead runs of this controller are in the way."""
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
@@ -27,7 +27,9 @@ class ActionModule(ActionBase):
         if not over:
             return result
         takeover = [*(args.get("takeover") or []), *over]
-        again = self._execute_module(module_name=MODULE, module_args={**args, "takeover": takeover}, task_vars=task_vars)
+        again = self._execute_module(
+            module_name=MODULE, module_args={**args, "takeover": takeover}, task_vars=task_vars
+        )
         return again if self._task.check_mode else added(result, again)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 name: leftovers
 short_description: On which host there are files or ports of an instance that has no domain
+description:
+  - A run that was killed may leave them; the instance is built where they are, or they are deleted with it.
 options:
   _input:
     description: Host records.

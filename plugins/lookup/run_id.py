@@ -13,7 +13,7 @@ description:
     controller can tell that it is over. See M(virtfleet.compute.claims).
   - It is the same as long as it is evaluated once; keep it with M(ansible.builtin.set_fact).
 author:
-  - The virtfleet.compute authors
+  - The virtfleet.compute authors (@virtfleet)
 options: {}
 """
 

@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:
   action:
+    description: Whether a part of it runs on the controller.
     support: full
     details: The controller looks which of the runs that hold a claim were its own and are over.
   check_mode:

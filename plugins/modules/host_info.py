@@ -257,7 +257,7 @@ OPTIONS = {
 
 
 def traces(module, record):
-    """Return which ports stand, and of which instances there is anything; where ports cannot be read all are as told."""
+    """Return which ports stand, and of which instances there is anything; unreadable ports are as told."""
     folders = instance_folders(module.params["state_dir"])
     try:
         ports, owners = standing.look(Host(module.params["state_dir"], module.params["run_dir"]))

@@ -75,7 +75,9 @@ class Instance:
     @classmethod
     def to_remove(cls, record: dict[str, Any]) -> Instance:
         """Return the instance of a record that is to go; of one that a killed run left nothing but names is known."""
-        given = {key: value for key, value in record.items() if value is not None} if isinstance(record, dict) else record
+        given = (
+            {key: value for key, value in record.items() if value is not None} if isinstance(record, dict) else record
+        )
         return cls.from_record({**UNKNOWN, **given} if isinstance(given, dict) else given)
 
     def as_record(self) -> dict[str, Any]:

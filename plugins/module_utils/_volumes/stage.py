@@ -11,7 +11,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .._bulk import Outcome
-from .._files import UNFINISHED, instance_directory, instance_lock, locked, make_directory, plainly, regular, remove_files, spoken
+from .._files import (
+    UNFINISHED,
+    instance_directory,
+    instance_lock,
+    locked,
+    make_directory,
+    plainly,
+    regular,
+    remove_files,
+    spoken,
+)
 from .._model.errors import ItemError
 from .backends import BACKENDS
 from .volume import RECORD, Volume, record, recorded, sized, wanted

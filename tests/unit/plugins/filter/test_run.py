@@ -59,7 +59,10 @@ def test_what_a_killed_run_left_is_deleted_where_it_is_and_does_not_exist():
 
 
 def test_a_host_that_cannot_be_reached_is_down_and_says_why():
-    assert host_record({"host": {"name": "kvm1", "up": True}}, "kvm1", {"enabled": False}) == {"name": "kvm1", "up": True}
+    assert host_record({"host": {"name": "kvm1", "up": True}}, "kvm1", {"enabled": False}) == {
+        "name": "kvm1",
+        "up": True,
+    }
     lost = host_record({"unreachable": True, "msg": "Task failed: no route"}, "far", {"availability_zone": "b"})
     assert (lost["name"], lost["up"], lost["instances"], lost["availability_zone"]) == ("far", False, [], "b")
     assert lost["disabled_reason"] == "it cannot be reached: no route"

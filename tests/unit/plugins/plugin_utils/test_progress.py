@@ -65,7 +65,9 @@ def test_sentences():
         == "It died (run again with -vvv to see all of it)"
     )
     assert sentence({}) == "no reason was given"
-    wrapped = "Finalization of task args failed: The lookup plugin 'virtfleet.compute.placement' failed: zone b: no such"
+    wrapped = (
+        "Finalization of task args failed: The lookup plugin 'virtfleet.compute.placement' failed: zone b: no such"
+    )
     assert sentence({"msg": wrapped}) == "zone b: no such"
     assert sentence({"msg": "Task failed: no route"}) == "no route"
 

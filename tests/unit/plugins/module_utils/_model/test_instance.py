@@ -26,7 +26,14 @@ def test_what_a_stage_or_a_user_adds_is_not_remembered():
 
 
 def test_an_instance_that_is_to_go_needs_only_its_names():
-    names = {"name": "web-1", "uuid": record()["uuid"], "domain": "web-1", "state": "absent", "volumes": [], "ports": []}
+    names = {
+        "name": "web-1",
+        "uuid": record()["uuid"],
+        "domain": "web-1",
+        "state": "absent",
+        "volumes": [],
+        "ports": [],
+    }
     assert Instance.to_remove({**names, "flavor": None}).uuid == names["uuid"]
     assert Instance.to_remove(record()) == Instance.from_record(record())
     with pytest.raises(ItemError, match="web-1 has no 'uuid'"):
