@@ -10,7 +10,8 @@ name: to_do
 short_description: Instance records with what is left to do for each
 description:
   - Compares each record with what the hosts told about the instance, and adds C(existing), whether it was there before
-    this run, and C(todo), one of C(create), C(update), C(start), C(stop), C(delete) and C(none).
+    this run, and C(todo), one of C(create), C(update), C(start), C(stop), C(delete), C(wait) and C(none).
+  - C(wait) is for an instance whose host did not answer; one of them that is to be made, changed or deleted fails.
   - An instance that exists is never undone when something fails, so C(existing) is what guards its disks.
 positional: existing
 options:
@@ -41,6 +42,7 @@ _value:
   elements: dict
 """
 
+SILENT = "host {host} did not answer, so it stays as it is: run again when the host does"
 POWER_OF_STATE = {"active": "running", "stopped": "shutdown"}
 
 
@@ -53,8 +55,19 @@ def to_do(records, existing):
 def with_task(record, found):
     """Return one record with its task."""
     ours = bool(found) and bool(found.get("ours"))
+    if ours and found.get("state") == "unknown" and not record.get("failed"):
+        return waiting(record, found)
     todo = "none" if record.get("failed") else task(record, found if ours else None)
     return {"failed": False, **record, "existing": ours, "todo": todo}
+
+
+def waiting(record, found):
+    """Return the record of an instance whose host did not answer: it fails unless it was there and shall stay so."""
+    stays = record["state"] != "absent" and found["settled"] and found["spec_digest"] == record["spec_digest"]
+    failure = {"failed": not stays}
+    if not stays:
+        failure.update(fault="host", msg=SILENT.format(host=found["host"]))
+    return {**record, **failure, "existing": True, "todo": "wait", "host": found["host"], "power_state": "unknown"}
 
 
 def task(record, found):
