@@ -53,9 +53,14 @@ WORDS = {
 def plan(records, decision):
     """Return the lines of the plan."""
     placed = explain(decision) if decision else []
-    others = [line(one) for one in records if one.get("todo") != "create" or one.get("failed")]
+    others = [line(one) for one in records if one.get("todo") != "create" or failed_later(one)]
     todo = sum(one.get("todo") not in ("none", "wait") for one in records)
     return [*placed, *others, f"{todo} of {len(records)} instances have something to do; nothing was changed"]
+
+
+def failed_later(record):
+    """Tell whether the instance failed for another reason than that there is no host for it, which is told already."""
+    return record.get("failed") and record.get("msg") != record.get("reason")
 
 
 def line(record):

@@ -66,6 +66,18 @@ options:
     type: str
     choices: [auto, kvm, qemu]
     default: auto
+  hooks_dir:
+    description: Where libvirt looks for hooks.
+    type: path
+    default: /etc/libvirt/hooks
+  run_dir:
+    description: Where the collection keeps locks and what a reboot may take.
+    type: path
+    default: /run/virtfleet
+  python:
+    description: The Python that runs the hook.
+    type: path
+    default: /usr/bin/python3
 """
 
 EXAMPLES = r"""
@@ -97,6 +109,11 @@ missing:
       description: Settings with another value, with the wanted one.
       type: dict
       sample: {}
+    hook:
+      description: Files of libvirt's hook that are missing or of another version, see M(virtfleet.compute.port_hook).
+      type: list
+      elements: str
+      sample: []
     services:
       description: Services that do not run, as given.
       type: list
@@ -137,6 +154,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils._host import memory, services, survey
 from ..module_utils._model import os_release
 from ..module_utils._model.errors import ItemError
+from ..module_utils._network import hook
 
 SPEC = {
     "packages": {"type": "dict", "default": {}},
@@ -148,7 +166,11 @@ SPEC = {
     "python_modules": {"type": "list", "elements": "str", "default": []},
     "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
     "virt_type": {"type": "str", "choices": ["auto", "kvm", "qemu"], "default": "auto"},
+    "hooks_dir": {"type": "path", "default": "/etc/libvirt/hooks"},
+    "run_dir": {"type": "path", "default": "/run/virtfleet"},
+    "python": {"type": "path", "default": "/usr/bin/python3"},
 }
+HOOK = ("hooks_dir", "state_dir", "run_dir", "python")
 
 
 def missing(params, release, wanted):
@@ -159,6 +181,7 @@ def missing(params, release, wanted):
         "directories": survey.missing_directories(params["directories"], params["directory_mode"]),
         "settings": survey.missing_settings(survey.read_text(params["settings_file"]), params["settings"]),
         "services": [item for item in wanted if services.wrong(services.service(item))],
+        "hook": hook.differing(hook.wanted(**{key: params[key] for key in HOOK})),
     }
 
 

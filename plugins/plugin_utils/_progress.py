@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,9 @@ from typing import Any
 NAME_WIDTH = 14
 MOST_PENDING = 3
 MOST_HOSTS = 5
+
+# What Ansible writes in front of the sentence of a lookup or filter of ours.
+IN_TEMPLATE = re.compile(r"^Task failed: .*?The (?:lookup|filter) plugin 'virtfleet\.compute\.\w+' failed: ", re.DOTALL)
 
 Key = tuple[str, int]
 
@@ -116,6 +120,7 @@ def waited_for(pending: Any) -> str:
 def sentence(result: Mapping[str, Any]) -> str:
     """Return why a task failed, in its own words."""
     text = str(result.get("msg") or result.get("censored") or result.get("module_stderr") or "no reason was given")
+    text = IN_TEMPLATE.sub("", text)
     if result.get("module_stdout") or result.get("module_stderr"):
         text += " (run again with -vvv to see all of it)"
     return text.strip()

@@ -27,7 +27,8 @@ def refuse_unknown(what: str, name: str, valid: Iterable[str]) -> NoReturn:
     """Refuse a name that is not among the valid ones, with the nearest first."""
     close = nearest(name, valid)
     hint = f"did you mean {close}? " if close else ""
-    refuse(f"{what} {name} is unknown: {hint}valid are {', '.join(sorted(valid)) or 'none'}")
+    told = f"valid are {', '.join(sorted(valid))}" if valid else "there are none"
+    refuse(f"{what} {name} is unknown: {hint}{told}")
 
 
 def check_names(what: str, given: Iterable[str], valid: Iterable[str]) -> None:

@@ -160,8 +160,9 @@ def virtfleet_inventory(count: int) -> pathlib.Path:
 
 
 def virtfleet(playbook: str, count: int) -> None:
+    inventory = str(virtfleet_inventory(count))
     run(
-        ["ansible-playbook"] + ["-i", str(virtfleet_inventory(count)), str(ROOT / "playbooks" / playbook), "-e", "names=all"],
+        ["ansible-playbook", "-i", inventory, str(ROOT / "playbooks" / playbook), "-e", "names=all"],
         cwd=ROOT,
         env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
     )

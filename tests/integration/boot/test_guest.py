@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+
 import pytest
 
-from ..conftest import STATE_DIR, virsh
+from ..conftest import ROOT, STATE_DIR, virsh
 
 PREFIX, OCTET = "vft", 232
 
@@ -89,6 +93,23 @@ def test_list_shows_both(cloud, booted):
     run = cloud.play("list.yml")
     assert run.code == 0, run.output
     assert "vft-one" in run.output and "192.168.232.77" in run.output and run.changed == 0
+
+
+def test_the_running_guests_are_an_inventory(cloud, booted):
+    source = cloud.folder / "guests.virtfleet.yml"
+    source.write_text("plugin: virtfleet.compute.instances\n")
+    told = json.loads(
+        subprocess.run(
+            ["ansible-inventory", "-i", str(source), "--list"],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+            env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        ).stdout
+    )
+    assert told["_meta"]["hostvars"]["vft-one"]["ansible_host"] == "192.168.232.77"
+    assert {"vft-one", "vft-two"} <= set(told["image_guest"]["hosts"]) & set(told["flavor_tiny"]["hosts"])
 
 
 def test_audit_finds_nothing_stray(cloud, before, booted):
