@@ -66,7 +66,9 @@ def install(host: Host, everyone: list[Host]) -> None:
     _write(host, "root/.ssh/authorized_keys", host.lab.key.with_suffix(".pub").read_text(), 0o600)
     (host.disk / "root").chmod(0o700)
     (host.disk / "root/.ssh").chmod(0o700)
-    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", host.name, "-f", host.disk / "etc/ssh/ssh_host_ed25519_key")
+    run(
+        "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", host.name, "-f", host.disk / "etc/ssh/ssh_host_ed25519_key"
+    )
 
 
 def _write(host: Host, name: str, text: str, mode: int = 0o644) -> None:

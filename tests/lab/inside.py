@@ -71,7 +71,7 @@ def plug(host: dict) -> None:
 
 
 def make_proc_and_sys(root: Path) -> None:
-    """The host sees its own processes and interfaces; settings of the machine are read-only, those of its network not."""
+    """The host sees its own processes and interfaces; only settings of its own network can change."""
     mount("proc", root / "mnt")
     mount("proc", root / "proc")
     bind(root / "proc/sys", root / "proc/sys", read_only=True)
@@ -114,7 +114,13 @@ def make_dev(root: Path) -> None:
         (dev / name).chmod(0o666)
     mount("devpts", dev / "pts", "newinstance,ptmxmode=0666,mode=0620,gid=5")
     mount("tmpfs", dev / "shm", "mode=1777")
-    for name, target in {"ptmx": "pts/ptmx", "fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}.items():
+    for name, target in {
+        "ptmx": "pts/ptmx",
+        "fd": "/proc/self/fd",
+        "stdin": "fd/0",
+        "stdout": "fd/1",
+        "stderr": "fd/2",
+    }.items():
         (dev / name).symlink_to(target)
 
 

@@ -140,7 +140,14 @@ def execute(host: Host, words: list[str]) -> int:
     number = pid(host)
     if not number:
         raise LabError(f"{host.name} is off: run `lab boot {host.name}`")
-    inside = ["nsenter", "--target", str(number), *NAMESPACES, f"--root=/proc/{number}/root", f"--wd=/proc/{number}/root"]
+    inside = [
+        "nsenter",
+        "--target",
+        str(number),
+        *NAMESPACES,
+        f"--root=/proc/{number}/root",
+        f"--wd=/proc/{number}/root",
+    ]
     path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     return subprocess.run([*inside, "env", "-i", path, "HOME=/root", "TERM=linux", *words], check=False).returncode
 

@@ -70,6 +70,11 @@ class Lab:
     def controller(self) -> str:
         return str(self.subnet[1])
 
+    @property
+    def pool(self) -> str:
+        """The addresses for guests, as a network's pool is written."""
+        return f"{self.subnet[256 + 10]}-{self.subnet[9 * 256 + 250]}"
+
     def host(self, number: int) -> Host:
         return Host(self, number)
 
@@ -134,7 +139,7 @@ class Host:
 
 def from_environment() -> Lab:
     """Return the lab that LAB_NAME and LAB_NET speak of: `vfl` and 10.77.0.0/16 unless told otherwise."""
-    name, net = os.environ.get("LAB_NAME", "vfl"), os.environ.get("LAB_NET", "10.77.0.0/16")
+    name, net = os.environ.get("LAB_NAME") or "vfl", os.environ.get("LAB_NET") or "10.77.0.0/16"
     if not (name.isalnum() and name.islower() and len(name) <= 8):
         raise LabError(f"LAB_NAME is '{name}': up to 8 small letters and digits, it becomes part of interface names")
     try:
