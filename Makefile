@@ -10,9 +10,12 @@ ROOT_RUN := $(SUDO) env PATH="$(ROOT)/$(BIN):$$PATH" ANSIBLE_CONFIG=$(ROOT)/ansi
 PYTHON_VERSION = $$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 PLAY := $(RUN) ansible-playbook
 ARGS ?=
+HOSTS ?= 3
+LAB := $(SUDO) env PATH="$(ROOT)/$(BIN):$$PATH" LAB_NAME=$(LAB_NAME) LAB_NET=$(LAB_NET) tests/lab/lab
+LAB_TOOLS := command -v mmdebstrap >/dev/null && command -v ssh >/dev/null || $(SUDO) apt-get install -y -qq mmdebstrap debian-archive-keyring openssh-client
 
 .DEFAULT_GOAL := help
-.PHONY: help boot plan list audit delete hosts test unit lint sanity integration clean bench-boot bench-scheduler
+.PHONY: help boot plan list audit delete hosts test unit lint sanity integration lab lab-down lab-test molecule clean bench-boot bench-scheduler
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +62,22 @@ integration: $(BIN)/.test hosts ## Boot real guests on this machine and look ins
 	@$(ROOT_RUN) pytest tests/integration/port
 	@$(ROOT_RUN) pytest tests/integration/guest_image
 	@$(ROOT_RUN) pytest tests/integration/boot
+
+lab: $(BIN)/.run ## Start HOSTS=3 simulated compute hosts on this machine, for inventories/lab
+	@$(LAB_TOOLS)
+	@$(LAB) up $(HOSTS)
+	@$(PLAY) -i inventories/lab tests/lab/hosts.yml
+
+lab-down: $(BIN)/.run ## Remove the simulated hosts
+	@$(LAB) down
+
+lab-test: $(BIN)/.test ## Take hosts away from running fleets, in a lab of its own (minutes)
+	@$(LAB_TOOLS)
+	@$(ROOT_RUN) pytest -v tests/lab_tests
+
+molecule: $(BIN)/.test ## Run the molecule scenarios, in a lab of their own (minutes)
+	@$(LAB_TOOLS)
+	@cd collections/ansible_collections/virtfleet/compute && $(ROOT_RUN) molecule test --all --report
 
 bench-boot: $(BIN)/.test hosts ## Time 1 to 100 guests against the floor and against community.libvirt
 	@$(ROOT_RUN) python tests/bench/boot/bench.py $(ARGS)

@@ -236,7 +236,11 @@ class CallbackModule(DefaultCallback):
     def v2_runner_on_unreachable(self, result):
         if not self._compact:
             return super().v2_runner_on_unreachable(result)
-        self._say_failure(result, f"cannot be reached: {sentence(self._finish(result, done=False))}")
+        why = f"cannot be reached: {sentence(self._finish(result, done=False))}"
+        if result.task.ignore_unreachable:
+            self._display.warning(f"{self.host_label(result)} is left out, it {why}")
+        else:
+            self._say_failure(result, why)
 
     def v2_runner_item_on_ok(self, result):
         if not self._compact:

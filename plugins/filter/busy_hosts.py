@@ -17,7 +17,10 @@ options:
     elements: dict
     required: true
   pattern:
-    description: V(true) for a pattern that a play takes as its hosts, which matches none if there are none.
+    description:
+      - V(true) for a pattern that a play takes as its hosts, which matches none if there are none.
+      - The controller is in it too, with nothing to do. Ansible ends the whole playbook when a play has no host left,
+        and after the last host was lost there still are claims to settle.
     type: bool
     default: false
 author:
@@ -35,13 +38,17 @@ _value:
   type: raw
 """
 
+IDLE = ("none", "wait")
 NOBODY = "!all"
+CONTROLLER = "localhost"
 
 
 def busy_hosts(records, pattern=False):
     """Return the names of the hosts with something to do."""
-    busy = sorted({one["host"] for one in records if one.get("todo") != "none" and one.get("host")})
-    return (",".join(busy) or NOBODY) if pattern else busy
+    busy = sorted({one["host"] for one in records if one.get("todo") not in IDLE and one.get("host")})
+    if not pattern:
+        return busy
+    return ",".join([*busy, CONTROLLER]) if busy else NOBODY
 
 
 class FilterModule:

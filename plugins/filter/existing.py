@@ -10,12 +10,20 @@ name: existing
 short_description: What all hosts told about their instances, as one list
 description:
   - Each entry is what M(virtfleet.compute.host_info) told about a domain, and C(host), where it is.
+  - An instance of the registry on a host that did not answer is there too, as far as anyone knows; its C(state) is
+    C(unknown).
+positional: claims
 options:
   _input:
     description: Host records.
     type: list
     elements: dict
     required: true
+  claims:
+    description: The instances of the registry with their records, as M(virtfleet.compute.registry_info) has them.
+    type: list
+    elements: dict
+    default: []
 author:
   - The virtfleet.compute authors
 """
@@ -34,9 +42,19 @@ _value:
 """
 
 
-def existing(hosts):
+def existing(hosts, claims=()):
     """Return the instances of all hosts, each with the name of its host."""
-    return [{**one, "host": host["name"]} for host in hosts for one in host.get("instances") or []]
+    told = [{**one, "host": host["name"]} for host in hosts for one in host.get("instances") or []]
+    seen = {one.get("uuid") for one in told}
+    answered = {host["name"] for host in hosts if host.get("up", True)}
+    return told + [unknown(one) for one in claims if one["uuid"] not in seen and one["host"] not in answered]
+
+
+def unknown(claim):
+    """Return what there is to tell of an instance whose host did not answer."""
+    found = {key: claim[key] for key in ("uuid", "name", "host", "record")}
+    digest = claim["record"].get("spec_digest")
+    return {**found, "ours": True, "state": "unknown", "settled": claim["state"] == "active", "spec_digest": digest}
 
 
 class FilterModule:

@@ -69,7 +69,7 @@ def instances_of(result):
 def merged(record, told, is_lost):
     """Return one record after the stage."""
     if told is not None:
-        return {**record, **told, "changed": bool(record.get("changed") or told.get("changed"))}
+        record = {**record, **told, "changed": bool(record.get("changed") or told.get("changed"))}
     if is_lost and not record.get("failed"):
         # Nobody knows what runs there: the claim must stay.
         return {**record, "failed": True, "fault": "host", "undone": False, "msg": LOST.format(host=record["host"])}

@@ -45,7 +45,7 @@ _value:
 
 def of_host(records, host, with_deleted=False):
     """Return the records on the host that have something left to do."""
-    done = ("none",) if with_deleted else ("none", "delete")
+    done = ("none", "wait") if with_deleted else ("none", "wait", "delete")
     return [one for one in records if one.get("host") == host and not one.get("failed") and one.get("todo") not in done]
 
 

@@ -42,6 +42,7 @@ from .explain import explain
 
 WORDS = {
     "none": "nothing to do",
+    "wait": "stays as it is: its host did not answer,",
     "update": "changes: see boot.yml --check --diff",
     "start": "starts",
     "stop": "stops",
@@ -53,7 +54,7 @@ def plan(records, decision):
     """Return the lines of the plan."""
     placed = explain(decision) if decision else []
     others = [line(one) for one in records if one.get("todo") != "create" or failed_later(one)]
-    todo = sum(one.get("todo") != "none" for one in records)
+    todo = sum(one.get("todo") not in ("none", "wait") for one in records)
     return [*placed, *others, f"{todo} of {len(records)} instances have something to do; nothing was changed"]
 
 

@@ -10,7 +10,8 @@ name: to_do
 short_description: Instance records with what is left to do for each
 description:
   - Compares each record with what the hosts told about the instance, and adds C(existing), whether it was there before
-    this run, and C(todo), one of C(create), C(update), C(start), C(stop), C(delete) and C(none).
+    this run, and C(todo), one of C(create), C(update), C(start), C(stop), C(delete), C(wait) and C(none).
+  - C(wait) is for an instance whose host did not answer; one of them that is to be made, changed or deleted fails.
   - An instance that exists is never undone when something fails, so C(existing) is what guards its disks.
   - One whose ports are damaged is updated, though it is as specified, for that plugs them again.
   - One that is to be absent and of which a killed run left files or ports is deleted where these are.
@@ -47,6 +48,7 @@ _value:
   elements: dict
 """
 
+SILENT = "host {host} did not answer, so it stays as it is: run again when the host does"
 POWER_OF_STATE = {"active": "running", "stopped": "shutdown"}
 
 
@@ -59,10 +61,21 @@ def to_do(records, existing, leftovers=None):
 def with_task(record, found, leftover):
     """Return one record with its task."""
     ours = bool(found) and bool(found.get("ours"))
+    if ours and found.get("state") == "unknown" and not record.get("failed"):
+        return waiting(record, found)
     if record["state"] == "absent" and leftover and not found and not record.get("failed"):
         return {"failed": False, **record, "host": leftover, "existing": False, "todo": "delete"}
     todo = "none" if record.get("failed") else task(record, found if ours else None)
     return {"failed": False, **record, "existing": ours, "todo": todo}
+
+
+def waiting(record, found):
+    """Return the record of an instance whose host did not answer: it fails unless it was there and shall stay so."""
+    stays = record["state"] != "absent" and found["settled"] and found["spec_digest"] == record["spec_digest"]
+    failure = {"failed": not stays}
+    if not stays:
+        failure.update(fault="host", msg=SILENT.format(host=found["host"]))
+    return {**record, **failure, "existing": True, "todo": "wait", "host": found["host"], "power_state": "unknown"}
 
 
 def task(record, found):

@@ -103,13 +103,15 @@ def _activate(ledger: Ledger, held: Held, record: Record) -> None:
 def _settle_failed(ledger: Ledger, record: Record, held: Held | None) -> Outcome:
     """Release the claim of a failed instance, or put it back to what it was; its failure stays what it is.
 
-    One whose undo failed (`undone: false`) keeps its claim: something of it may still be on the host.
+    One whose undo failed (`undone: false`) keeps its claim, something of it may still be on the host; its lease ends.
     """
     failure = {"error": record.get("msg") or "it failed", "fault": record.get("fault") or "host"}
     own = held is not None and held.run == ledger.terms.run and held.state != ACTIVE
     host = ledger.hosts.get(held.host) if own else None
     if host and failure["fault"] == "host":
         host.failed_builds, host.touched = host.failed_builds + 1, True
+    if own and record.get("undone") is False:
+        ledger.touched[held.uuid] = (held.state, None)  # this run is through with it: the next may take it over
     if not own or record.get("undone") is False:
         return Outcome(
             record["name"], facts={"claim_state": held.state if held else None, "released": False}, **failure

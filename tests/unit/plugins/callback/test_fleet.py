@@ -140,6 +140,14 @@ def test_failures_are_sentences(tmp_path):
     assert "Traceback" not in text and "{" not in text
 
 
+def test_a_host_that_is_left_out_is_a_warning(tmp_path):
+    play = OURS.replace("hosts: localhost", "hosts: nowhere").replace(", ready]", "]").split("  tasks:")[0]
+    play += "  tasks:\n    - {ansible.builtin.ping: , ignore_unreachable: true}\n"
+    text, code = run(tmp_path, play, "-i", "nowhere,", "-c", "ssh", "-e", "ansible_host=/")
+    assert code == 0
+    assert "[WARNING]: nowhere is left out, it cannot be reached: " in text
+
+
 def test_diffs_are_shown(tmp_path):
     play = OURS + "    - ansible.builtin.copy: {content: new, dest: '{{ playbook_dir }}/file', mode: '0600'}\n"
     assert "+new" in run(tmp_path, play, "--diff")[0]

@@ -65,6 +65,8 @@ def test_merge_fails_those_on_a_lost_host():
     a, b, c = merge_results(run, [], lost=["kvm2"])
     assert a == run[0] and b == run[1]
     assert (c["failed"], c["fault"]) == (True, "host") and "kvm2" in c["msg"]
+    half_way = merge_results(run, [[on("kvm2", C, path="/c")]], lost=["kvm2"])[2]
+    assert half_way["failed"] and half_way["undone"] is False and half_way["path"] == "/c"
 
 
 def test_only_faults_of_a_host_are_tried_on_the_next():

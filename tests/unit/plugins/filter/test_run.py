@@ -14,6 +14,7 @@ from ansible_collections.virtfleet.compute.plugins.filter.existing import existi
 from ansible_collections.virtfleet.compute.plugins.filter.give_up import give_up
 from ansible_collections.virtfleet.compute.plugins.filter.host_record import host_record
 from ansible_collections.virtfleet.compute.plugins.filter.leftovers import leftovers
+from ansible_collections.virtfleet.compute.plugins.filter.of_host import of_host
 from ansible_collections.virtfleet.compute.plugins.filter.plan import plan
 from ansible_collections.virtfleet.compute.plugins.filter.recorded import recorded
 from ansible_collections.virtfleet.compute.plugins.filter.silence import silence
@@ -80,7 +81,8 @@ def test_a_fleet_in_which_nobody_answers_says_why():
 def test_busy_hosts_are_those_with_something_to_do():
     run = [{"host": "b", "todo": "create"}, {"host": "a", "todo": "none"}, {"host": None, "todo": "create"}]
     assert busy_hosts(run) == ["b"]
-    assert busy_hosts(run, pattern=True) == "b"
+    assert busy_hosts(run, pattern=True) == "b,localhost"  # a play with no host left would end the playbook
+    assert busy_hosts([{"host": "c", "todo": "wait"}]) == []
     assert busy_hosts(run[1:], pattern=True) == "!all"
 
 
@@ -107,6 +109,32 @@ def test_existing_and_recorded_know_the_host():
     told = existing(hosts)
     assert [one["host"] for one in told] == ["kvm1", "kvm1"]
     assert recorded(told) == [{"name": "web", "host": "kvm1", "power_state": "running"}]
+
+
+CLAIM = {"name": "web", "uuid": "u-web", "host": "kvm3", "state": "active", "record": {"spec_digest": "d1"}}
+
+
+@pytest.mark.parametrize(
+    "record,claim,well",
+    [
+        (WEB, CLAIM, True),
+        (WEB, {**CLAIM, "state": "claimed"}, False),
+        ({**WEB, "spec_digest": "d2"}, CLAIM, False),
+        ({**WEB, "state": "absent"}, CLAIM, False),
+    ],
+)
+def test_an_instance_of_a_host_that_did_not_answer_is_left_alone(record, claim, well):
+    (told,) = to_do([record], existing([{"name": "kvm1", "up": True}, {"name": "kvm3", "up": False}], [claim]))
+    assert (told["todo"], told["host"], told["power_state"], told["failed"]) == ("wait", "kvm3", "unknown", not well)
+    assert well or ("kvm3 did not answer" in told["msg"] and told["fault"] == "host")
+    assert of_host([told], "kvm3") == of_host([told], "kvm3", with_deleted=True) == []
+
+
+def test_what_a_host_tells_counts_more_than_what_the_registry_has():
+    hosts = [{"name": "kvm1", "instances": [{**FOUND, "record": {}}]}, {"name": "kvm2"}]
+    assert [one["host"] for one in existing(hosts, [CLAIM])] == ["kvm1"]
+    gone = {**CLAIM, "host": "kvm2"}
+    assert existing(hosts[1:], [gone]) == []
 
 
 def test_absent_takes_the_spec_or_names():

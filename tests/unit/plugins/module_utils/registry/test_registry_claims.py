@@ -263,6 +263,13 @@ def test_a_failed_instance_is_released_and_counts_against_its_host(on):
     assert told(on, "hosts")[0]["record"]["failed_builds"] == 0
 
 
+def test_the_next_run_takes_over_at_once_what_a_run_could_not_undo(on):
+    on(claim, [instance()], [host(), host("vfr-h2")], RUN)
+    on(settle, [instance(failed=True, msg="vfr-h1 was lost", fault="host", undone=False)], RUN)
+    (got,) = on(claim, [instance(at="vfr-h2")], [host(), host("vfr-h2")], OTHER)
+    assert got.changed and got.facts["host"] == "vfr-h1"
+
+
 def test_an_active_instance_that_fails_keeps_what_it_has(on):
     on(claim, [instance()], [host()], RUN)
     on(settle, [instance()], RUN)

@@ -1,0 +1,138 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A lab of its own for the tests: three hosts, beside whatever lab somebody has up on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+NAME, NET = "vfltest", "10.78.0.0/16"
+RECAP = re.compile(r"^(\S+)\s*: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+ENVIRONMENT = {
+    **os.environ,
+    "LAB_NAME": NAME,
+    "LAB_NET": NET,
+    "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+    "ANSIBLE_NOCOLOR": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+@dataclass
+class Run:
+    """What a playbook run came to: exit code, all it printed, and what the recap says."""
+
+    code: int
+    output: str
+    changed: int = field(init=False)
+    unreachable: list[str] = field(init=False)
+
+    def __post_init__(self):
+        recap = RECAP.findall(self.output)
+        self.changed = sum(int(line[1]) for line in recap)
+        self.unreachable = [line[0] for line in recap if int(line[2])]
+
+    def states(self) -> dict[str, tuple[str, str]]:
+        """Return the state and the host of each instance in the table at the end."""
+        table = self.output.rpartition("\nNAME ")[2].splitlines()[1:]
+        rows = [re.split(r"\s{2,}", line) for line in table if line and not line.startswith((" ", "total"))]
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+
+class Fleet:
+    """The lab and the playbooks over it."""
+
+    hosts = ("kvm1", "kvm2", "kvm3")
+
+    def lab(self, *words: str) -> str:
+        """Return what the lab's own command prints; it must not fail."""
+        command = [str(ROOT / "tests/lab/lab"), *words]
+        done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=300)
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(words)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def play(self, playbook: str, *arguments: str, on_line=None, **variables) -> Run:
+        """Run a playbook over the lab with some variables replaced; `on_line` sees each line as it comes."""
+        command = ["ansible-playbook", "-i", "inventories/lab", playbook, "-e", json.dumps(variables), *arguments]
+        lines = []
+        with subprocess.Popen(
+            command, cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as running:
+            for line in running.stdout:
+                lines.append(line)
+                if on_line:
+                    on_line(line)
+        return Run(running.returncode, "".join(lines))
+
+    def boot(self, *instances: dict, **more) -> Run:
+        """Run boot.yml with these instances."""
+        return self.play("playbooks/boot.yml", virtfleet_instances=list(instances), **more)
+
+    def audit(self) -> Run:
+        """Run audit.yml."""
+        return self.play("playbooks/audit.yml")
+
+    def running(self) -> dict[str, str]:
+        """Return the host of each domain that runs, as the libvirt of each host has it."""
+        names = {host: self.lab("exec", host, "virsh", "-q", "list", "--name").split() for host in self.hosts}
+        return {name: host for host, there in names.items() for name in there}
+
+    def traces(self) -> list[str]:
+        """Return what is left of any instance on any host: domains, folders, saved ports and taps."""
+        look = "virsh -q list --all --name; cd /var/lib/virtfleet; ls instances ports; ls /sys/class/net | grep ^tap"
+        found = [word for host in self.hosts for word in self.lab("exec", host, "sh", "-c", f"{look}; true").split()]
+        return [word for word in found if word not in ("instances:", "ports:")]
+
+    def mend(self) -> None:
+        """All hosts are up and well, and nothing of any instance is left."""
+        self.lab("up", "3")
+        self.lab("heal", *self.hosts)
+        self.lab("thaw", *self.hosts)
+        names = set(self.claims())
+        if names:
+            self.play("playbooks/delete.yml", "-e", f"names={','.join(sorted(names))}")
+
+    def claims(self) -> dict[str, tuple[str, str]]:
+        """Return the host and the state of each claim, straight from the registry on the first host."""
+        query = (
+            "import os, sqlite3; path = '/var/lib/virtfleet/registry/registry.db'; "
+            "[print(*row) for row in sqlite3.connect(path).execute('select name, host, state from instances')] "
+            "if os.path.exists(path) else None"
+        )
+        rows = [line.split() for line in self.lab("exec", "kvm1", "python3", "-c", query).splitlines()]
+        return {name: (host, state) for name, host, state in rows}
+
+
+def instance(name: str, **more) -> dict:
+    """Return an entry of virtfleet_instances: a guest that stands still."""
+    return {"name": name, "flavor": "still", "image": "halt", "networks": [{"network": "lan"}], **more}
+
+
+@pytest.fixture(scope="session")
+def lab():
+    """A lab with three compute hosts, gone at the end."""
+    one = Fleet()
+    one.lab("down")
+    one.lab("up", "3")
+    began = time.monotonic()
+    assert one.play("tests/lab/hosts.yml").code == 0, f"after {time.monotonic() - began:.0f} s"
+    yield one
+    one.lab("down")
+
+
+@pytest.fixture
+def fleet(lab):
+    """The lab, all hosts well and nothing on them."""
+    lab.mend()
+    return lab
