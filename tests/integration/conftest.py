@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
 import re
+import sqlite3
 import subprocess
 from dataclasses import dataclass, field
 
@@ -86,26 +88,30 @@ class Cloud:
             **more,
         }
 
-    def play(self, playbook: str, *arguments: str, **variables) -> Run:
-        """Run one of our playbooks over this cloud with some variables replaced; it always ends in a Run."""
-        inventory = {
-            "all": {
-                "children": {"compute": {"hosts": {"localhost": {"ansible_connection": "local"}}}},
-                "vars": {**self.vars, **variables},
-            }
-        }
+    def start(self, playbook: str, *arguments: str, hosts=None, within=(), **variables) -> subprocess.Popen:
+        """Start one of our playbooks over this cloud, with some variables replaced.
+
+        `hosts` are the compute hosts with their variables, else this machine; `within` is a command that runs another.
+        """
+        hosts = hosts or {"localhost": {"ansible_connection": "local"}}
+        inventory = {"all": {"children": {"compute": {"hosts": hosts}}, "vars": {**self.vars, **variables}}}
         path = self.folder / "inventory.json"
         path.write_text(json.dumps(inventory, indent=1))
-        done = subprocess.run(
-            ["ansible-playbook", "-i", str(path), str(ROOT / "playbooks" / playbook), *arguments],
+        return subprocess.Popen(
+            [*within, "ansible-playbook", "-i", str(path), str(ROOT / "playbooks" / playbook), *arguments],
             cwd=ROOT,
             env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1", "COLUMNS": "200"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
+            start_new_session=True,
         )
-        return Run(done.returncode, done.stdout)
+
+    def play(self, playbook: str, *arguments: str, **more) -> Run:
+        """Run one of our playbooks to its end, as `start` takes it; it always ends in a Run."""
+        process = self.start(playbook, *arguments, **more)
+        output, _nothing = process.communicate()
+        return Run(process.returncode, output)
 
     def boot(self, *instances: dict, arguments: tuple[str, ...] = (), **variables) -> Run:
         """Run boot.yml with these instances."""
@@ -125,6 +131,15 @@ class Cloud:
         left += [str(path) for path, port in saved.items() if port.get("instance") in names]
         taps = {naming.tap(naming.port_id("default", name, 0)) for name in names}
         return left + [path.name for path in pathlib.Path("/sys/class/net").glob("tap*") if path.name in taps]
+
+    def claims(self) -> dict[str, str]:
+        """Return the state of each claim of this cloud by the instance's name, as the registry has it."""
+        path = STATE_DIR / "registry" / "registry.db"
+        if not path.exists():
+            return {}
+        with contextlib.closing(sqlite3.connect(path)) as registry:
+            rows = registry.execute("SELECT name, state FROM instances WHERE name LIKE ?", (f"{self.prefix}-%",))
+            return dict(rows.fetchall())
 
     def all_traces(self) -> list[str]:
         """Return the names of all that the host has of anybody's instances."""
@@ -161,7 +176,7 @@ def virsh(*words: str) -> str:
 
 def wipe(cloud: Cloud) -> None:
     """Remove what a test left behind: through delete.yml, and the domains by hand where that is what is broken."""
-    names = list(cloud.domains())
+    names = sorted({*cloud.domains(), *cloud.claims()})
     if names:
         cloud.play("delete.yml", "-e", f"names={','.join(names)}")
     for name, state in cloud.domains().items():
