@@ -108,7 +108,8 @@ def test_the_running_guests_are_an_inventory(cloud, booted):
             env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
         ).stdout
     )
-    assert told["_meta"]["hostvars"]["vft-one"]["ansible_host"] == "192.168.232.77"
+    address = told["_meta"]["hostvars"]["vft-one"]["ansible_host"]  # what a guest could have had a hand in is unsafe
+    assert address in ("192.168.232.77", {"__ansible_unsafe": "192.168.232.77"})
     assert {"vft-one", "vft-two"} <= set(told["image_guest"]["hosts"]) & set(told["flavor_tiny"]["hosts"])
 
 
