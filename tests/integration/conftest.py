@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import itertools
 import json
 import os
 import pathlib
 import re
 import sqlite3
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 
 import pytest
@@ -43,7 +46,7 @@ class Cloud:
     """One inventory of this machine in a folder of its own; every name in it starts with the prefix."""
 
     def __init__(self, folder: pathlib.Path, prefix: str, third_octet: int):
-        self.folder, self.prefix = folder, prefix
+        self.folder, self.prefix, self.runs = folder, prefix, itertools.count()
         self.bridge = f"{prefix}br0"
         self.cidr = f"192.168.{third_octet}.0/24"
         self.gateway = f"192.168.{third_octet}.1"
@@ -98,7 +101,8 @@ class Cloud:
         """
         hosts = hosts or {"localhost": {"ansible_connection": "local"}}
         inventory = {"all": {"children": {"compute": {"hosts": hosts}}, "vars": {**self.vars, **variables}}}
-        path = self.folder / "inventory.json"
+        self.folder.joinpath("inventories").mkdir(exist_ok=True)
+        path = self.folder / "inventories" / f"{next(self.runs)}.json"  # of its own, for runs at the same time
         path.write_text(json.dumps(inventory, indent=1))
         return subprocess.Popen(
             [*within, "ansible-playbook", "-i", str(path), str(ROOT / "playbooks" / playbook), *arguments],
@@ -193,6 +197,9 @@ def wipe(cloud: Cloud) -> None:
 def cloud(request, tmp_path_factory):
     """A cloud that lives for one test module; the module names its PREFIX and OCTET."""
     one = Cloud(tmp_path_factory.mktemp("cloud"), request.module.PREFIX, request.module.OCTET)
-    wipe(one)
-    yield one
-    wipe(one)
+    with open(pathlib.Path(tempfile.gettempdir(), f"virtfleet-test-{one.prefix}"), "w") as turn:
+        # Two runs of one module on one machine take turns.
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        wipe(one)
+        yield one
+        wipe(one)

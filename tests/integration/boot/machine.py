@@ -16,6 +16,7 @@ import subprocess
 import threading
 import time
 
+from ansible_collections.virtfleet.compute.plugins.module_utils._images.image import from_record
 from ansible_collections.virtfleet.compute.plugins.module_utils._model import naming
 
 from ..conftest import STATE_DIR, Cloud, Run, virsh
@@ -97,6 +98,12 @@ def row(run: Run, name: str) -> list[str]:
     return [*lines[found[-1]].split(), lines[found[-1] + 1].strip()]
 
 
+def cached(image: dict) -> list[str]:
+    """Return what the cache has of an image of the catalogue, whole or in part."""
+    identity = from_record({"name": "it", **image}).id
+    return sorted(path.name for path in (STATE_DIR / "images").glob(f"{identity}*"))
+
+
 def domain_id(name: str) -> str:
     """Return the number that a guest has as long as it is not started anew."""
     return virsh("domid", name).strip()
@@ -138,16 +145,21 @@ def snapshot(cloud: Cloud) -> dict:
     """Return all that this machine has of the cloud, down to times and numbers of files."""
     names = sorted({*cloud.domains(), *cloud.claims()})
     files = [path for name in names for path in folder(name).glob("*")]
-    files += [path for path in (STATE_DIR / "ports").glob("*.json") if json.loads(path.read_text())["instance"] in names]
-    files += list((STATE_DIR / "images").glob("*"))
+    files += [
+        path for path in (STATE_DIR / "ports").glob("*.json") if json.loads(path.read_text())["instance"] in names
+    ]
     with sqlite3.connect(STATE_DIR / "registry" / "registry.db") as registry:
-        claims = registry.execute(f"SELECT * FROM instances WHERE name LIKE '{cloud.prefix}-%' ORDER BY name").fetchall()
+        claims = registry.execute(
+            f"SELECT * FROM instances WHERE name LIKE '{cloud.prefix}-%' ORDER BY name"
+        ).fetchall()
         uuids = {one[0] for one in claims}
         tables = ("allocations", "ports", "addresses", "actions")
         rows = {table: registry.execute(f"SELECT * FROM {table}").fetchall() for table in tables}
     return {
         "domains": {name: virsh("dumpxml", name) + virsh("dumpxml", "--inactive", name) for name in cloud.domains()},
-        "files": {str(path): (state.st_ino, state.st_mtime_ns, state.st_size) for path in files if (state := path.stat())},
+        "files": {
+            str(path): (state.st_ino, state.st_mtime_ns, state.st_size) for path in files if (state := path.stat())
+        },
         "taps": {name: (NETNS / tap(name) / "ifindex").read_text() for name in names if (NETNS / tap(name)).exists()},
         "rules": {name: rules(name) for name in names},
         "claims": claims,
@@ -157,7 +169,9 @@ def snapshot(cloud: Cloud) -> dict:
 
 def stray(cloud: Cloud, *names: str) -> list[str]:
     """Return what audit.yml finds about instances of these names; others on this machine may be in the middle of it."""
-    words = [word for name in names for word in (name, folder(name).name, naming.port_id("default", name, 0), tap(name))]
+    words = [
+        word for name in names for word in (name, folder(name).name, naming.port_id("default", name, 0), tap(name))
+    ]
     return [line for line in cloud.findings() if any(word in line for word in words)]
 
 
