@@ -141,7 +141,7 @@ def test_failures_are_sentences(tmp_path):
 
 
 def test_a_host_that_is_left_out_is_a_warning(tmp_path):
-    play = OURS.replace("hosts: localhost", "hosts: nowhere").replace(", ready]", "]").split("  tasks:")[0]
+    play = OURS.replace("hosts: localhost", "hosts: nowhere").replace(", ready]", "]").partition("  tasks:")[0]
     play += "  tasks:\n    - {ansible.builtin.ping: , ignore_unreachable: true}\n"
     text, code = run(tmp_path, play, "-i", "nowhere,", "-c", "ssh", "-e", "ansible_host=/")
     assert code == 0
