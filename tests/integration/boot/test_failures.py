@@ -111,7 +111,7 @@ def test_the_next_run_builds_only_what_is_missing(cloud, standing, bad):
     entries, images = bad
     before = {name: domain_id(name) for name in GOOD}
     for name in ("page", "reach"):
-        images[name]["url"] = f"file://{qemu_img(cloud.folder / f'good-{name}.qcow2')}"
+        images[name] = entry(qemu_img(cloud.folder / f"good-{name}.qcow2"), "qcow2")
     images["sum"] = entry(cloud.folder / "halt.raw", "raw")
     run = cloud.boot(*standing, *entries, virtfleet_images={**cloud.vars["virtfleet_images"], **images})
     assert run.code == 0, run.output
