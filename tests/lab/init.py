@@ -7,13 +7,14 @@ At once, because libvirt's destroy waits until the guest's process is really gon
 """
 
 import os
+import socket
 import time
 
-DAEMONS = (
-    ("/usr/sbin/sshd", "-D", "-e"),
-    ("/usr/sbin/virtlogd",),
-    ("/usr/sbin/libvirtd",),
-)
+SOCKETS = {
+    ("/usr/sbin/sshd", "-D", "-e"): "",
+    ("/usr/sbin/virtlogd",): "/run/libvirt/virtlogd-sock",
+    ("/usr/sbin/libvirtd",): "/run/libvirt/libvirt-sock",
+}
 PAUSE = 0.5  # between two starts of a daemon that does not stay
 FOLDERS = ("/run/sshd", "/run/lock", "/run/libvirt")
 
@@ -25,16 +26,28 @@ def start(argv: tuple, pause: float = 0) -> int:
         return pid
     os.setsid()
     time.sleep(pause)
+    while answers(SOCKETS[argv]):  # somebody else has restarted it: be there when that one ends
+        time.sleep(1)
     log = os.open(f"/var/log/{os.path.basename(argv[0])}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.execv(argv[0], argv)
 
 
+def answers(path: str) -> bool:
+    """Tell whether a daemon listens there."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(path)
+        except OSError:
+            return False
+        return True
+
+
 def main() -> None:
     for folder in FOLDERS:
         os.makedirs(folder, exist_ok=True)
-    running = {start(argv): argv for argv in DAEMONS}
+    running = {start(argv): argv for argv in SOCKETS}
     while True:
         pid, _status = os.wait()
         if pid in running:
