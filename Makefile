@@ -15,7 +15,7 @@ LAB := $(SUDO) env PATH="$(ROOT)/$(BIN):$$PATH" LAB_NAME=$(LAB_NAME) LAB_NET=$(L
 LAB_TOOLS := command -v mmdebstrap >/dev/null && command -v ssh >/dev/null || $(SUDO) apt-get install -y -qq mmdebstrap debian-archive-keyring openssh-client
 
 .DEFAULT_GOAL := help
-.PHONY: help boot plan list audit delete hosts test unit lint sanity integration lab lab-down lab-test molecule clean bench-boot bench-scheduler
+.PHONY: help boot plan list audit delete hosts test unit lint sanity integration faults lab lab-down lab-test molecule clean bench-boot bench-scheduler
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,7 +61,10 @@ integration: $(BIN)/.test hosts ## Boot real guests on this machine and look ins
 	@$(ROOT_RUN) tests/tools/in-netns tests/ansible-test integration ports --python $(PYTHON_VERSION) --allow-destructive
 	@$(ROOT_RUN) pytest tests/integration/port
 	@$(ROOT_RUN) pytest tests/integration/guest_image
-	@$(ROOT_RUN) pytest tests/integration/boot
+	@$(ROOT_RUN) pytest tests/integration/boot/test_guest.py
+
+faults: $(BIN)/.test hosts ## Let images, disks, bridges, hosts and controllers fail under running boots (minutes)
+	@$(ROOT_RUN) pytest tests/integration/boot/test_failures.py
 
 lab: $(BIN)/.run ## Start HOSTS=3 simulated compute hosts on this machine, for inventories/lab
 	@$(LAB_TOOLS)

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -58,8 +57,7 @@ def _after_move(
     if mover.group:
         trial.group_count(mover.group)
     trial.remove(row, instance)
-    here = dataclasses.replace(request, requested_host=request.requested_host or state.fleet.names[row])
-    if choose(trial, here) != row:
+    if choose(trial, request) != row:
         return None
     trial.place(row, request, 0)
     return choose(trial, mover)
