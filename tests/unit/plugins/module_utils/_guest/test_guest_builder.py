@@ -64,7 +64,7 @@ def test_only_old_work_of_killed_builds_is_removed(tmp_path):
 def test_the_first_list_with_a_mirror_is_taken(tmp_path):
     empty, deb822 = tmp_path / "sources.list", tmp_path / "debian.sources"
     empty.write_text("# see debian.sources\n")
-    deb822.write_text("Types: deb\nURIs: http://deb.debian.org/debian\n")
+    deb822.write_text("Types: deb\nURIs: http://mirror.example/debian\n")
     assert builder.host_sources([str(tmp_path / "none"), str(empty), str(deb822)]) == (str(deb822),)
     assert builder.host_sources([str(empty)]) == ()
 
