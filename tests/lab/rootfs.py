@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
 from pathlib import Path
@@ -36,16 +37,26 @@ def path() -> Path:
 
 
 def ensure() -> Path:
-    """The file system is there, read by hosts and written by nobody; return its path."""
+    """The file system is there, read by hosts and written by nobody; return its path.
+
+    Of several labs that start at once, one builds it and the others wait.
+    """
     target = path()
     if target.is_dir():
         return target
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return target if target.is_dir() else build(target)
+
+
+def build(target: Path) -> Path:
+    """The file system is built and in its place; return its path."""
     if not shutil.which("mmdebstrap"):
         raise LabError("mmdebstrap is not installed: apt-get install mmdebstrap debian-archive-keyring")
     print(f"building {target}, once: about half a minute", flush=True)
     partial = target.with_name(target.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.parent.mkdir(parents=True, exist_ok=True)
     excludes = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in UNWANTED]
     keyring = "--keyring=/usr/share/keyrings/debian-archive-keyring.gpg"
     chosen = f"--include={','.join(packages())}"
