@@ -136,6 +136,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+busy:
+  description: Whether there is an instance that has something left to do on a host.
+  returned: always
+  type: bool
+  sample: true
 instances:
   description: The instances as given, in the same order, with what the registry says of them.
   returned: when the registry could be used

@@ -42,7 +42,6 @@ class StageAction(ActionBase):
         told = result.get("instances")
         if told is None:
             told = lost(asked, str(result.get("msg") or "the host could not go on: run again with -vvv"))
-        result.get("invocation", {}).get("module_args", {}).pop("instances", None)
         if not self._task.diff:
             result.pop("diff", None)
         named = [one["uuid"] for one in asked]
