@@ -8,6 +8,7 @@ from __future__ import annotations
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ..plugin_utils._ahead import build
 from ..plugin_utils._request.problems import report
 from ..plugin_utils._request.requests import flat, known
 from ..plugin_utils._request.resolve import request
@@ -23,6 +24,10 @@ OPTIONS = (
     "projects",
     "instances",
 )
+
+# What is sent to hosts after they have told what they have: packed while they do.
+BOOT = ("claims",)
+DELETION = ("domains", "ports", "config_drives", "volumes", "claims")
 
 
 class ActionModule(ActionBase):
@@ -43,6 +48,7 @@ class ActionModule(ActionBase):
         records, problems = request(variables, existing)
         if problems:
             return {**result, "failed": True, "changed": False, "msg": report(problems), "instances": []}
+        build(self, DELETION if all(one["state"] == "absent" for one in records) else BOOT, task_vars)
         warnings = ["Security groups are kept in the records, but this version does not enforce them."]
         told = (
             {"warnings": warnings} if any(port["security_groups"] for one in records for port in one["ports"]) else {}

@@ -20,22 +20,23 @@ Record = Mapping[str, Any]
 def told(
     connection: Any, records: Iterable[Record], known: Mapping[str, Mapping[str, str]], leaving: Collection[str] = ()
 ) -> dict[str, dict[str, Any]]:
-    """Return by host what it is to be told: the groups that its rules name and whose members it does not know.
+    """Return by host what it is to be told: the groups that rules of its instances name and whose members it does not know.
 
     Args:
         connection: in a transaction. What is read in it has a serial that grows with every claim and release.
-        records: instance records that are about to be plugged, with `host`.
-        known: by host the digests of the members that it knows, by group.
+        records: instance records that are about to be plugged.
+        known: by host that answered the digests of the members that it knows, by group.
         leaving: uuids of instances that are about to go: they are no members any more.
     """
-    wanted = {host: set(groups) for host, groups in known.items()}
-    for one in records:
-        if one.get("host") and not one.get("failed"):
-            found = membership.keys(one.get("ports") or (), one.get("project") or "default")
-            wanted.setdefault(one["host"], set()).update(found)
-    if not any(wanted.values()):
+    if not any(known.values()) and not any(_keys(one) for one in records if not one.get("failed")):
         return {}
-    groups = membership.members(set().union(*wanted.values()), _ports(connection, leaving))
+    claimed = list(_claimed(connection, leaving))
+    wanted = {host: set(groups) for host, groups in known.items()}
+    for host, record in claimed:
+        if host in wanted:
+            wanted[host].update(_keys(record))
+    ports = [(record["project"], port) for _host, record in claimed for port in record["ports"]]
+    groups = membership.members(set().union(*wanted.values()), ports)
     digests = {key: membership.digest(addresses) for key, addresses in groups.items()}
     serial = connection.execute(sa.select(sa.func.max(ACTIONS.c.id))).scalar() or 0
     news = {
@@ -48,10 +49,14 @@ def told(
     }
 
 
-def _ports(connection: Any, leaving: Collection[str]) -> Iterable[tuple[str, Record]]:
-    """Yield the project and each port of every instance, as it is or shall be."""
-    rows = connection.execute(sa.select(INSTANCES.c.uuid, INSTANCES.c.project, INSTANCES.c.record, INSTANCES.c.pending))
-    for uuid, project, record, pending in rows:
+def _keys(record: Record) -> set[str]:
+    """Return the groups that rules of an instance name."""
+    return membership.keys(record.get("ports") or (), record.get("project") or "default")
+
+
+def _claimed(connection: Any, leaving: Collection[str]) -> Iterable[tuple[str, dict[str, Any]]]:
+    """Yield the host, project and ports of every instance, as it is or shall be."""
+    columns = (INSTANCES.c.uuid, INSTANCES.c.project, INSTANCES.c.host, INSTANCES.c.record, INSTANCES.c.pending)
+    for uuid, project, host, record, pending in connection.execute(sa.select(*columns)):
         if uuid not in leaving:
-            for port in (pending or record).get("ports") or ():
-                yield project, port
+            yield host, {"project": project, "ports": (pending or record).get("ports") or ()}

@@ -30,9 +30,9 @@ def booted(on, *records):
 
 def test_a_member_on_one_host_is_told_to_the_other(on):
     first = booted(on, member("web-1"))
-    told = on(members.told, first, {})
+    told = on(members.told, first, {"vfr-h1": {}, "vfr-h2": {}})
     assert told["vfr-h1"]["groups"] == {KEY: ["192.0.2.10/32"]}
-    known = {"vfr-h1": {KEY: digest(["192.0.2.10/32"])}}
+    known = {"vfr-h1": {KEY: digest(["192.0.2.10/32"])}, "vfr-h2": {}}
     second = booted(on, member("web-2", "vfr-h2"))
     again = on(members.told, second, known)
     assert {name: one["groups"][KEY] for name, one in again.items()} == {
@@ -59,7 +59,12 @@ def test_one_that_goes_is_a_member_no_more(on):
 
 def test_what_is_refused_is_no_member(on):
     records = booted(on, member("web-1", vcpus=99))
-    assert records[0]["failed"] and on(members.told, records, {}) == {}
+    assert records[0]["failed"] and on(members.told, records, {"vfr-h1": {}}) == {}
+
+
+def test_a_host_that_did_not_answer_is_told_later(on):
+    records = booted(on, member("web-1"), member("web-2", "vfr-h2"))
+    assert set(on(members.told, records, {"vfr-h1": {}})) == {"vfr-h1"}
 
 
 def test_a_group_that_is_changed_counts_as_it_shall_be(on):
