@@ -20,7 +20,7 @@ Record = Mapping[str, Any]
 def told(
     connection: Any, records: Iterable[Record], known: Mapping[str, Mapping[str, str]], leaving: Collection[str] = ()
 ) -> dict[str, dict[str, Any]]:
-    """Return by host what it is to be told: the groups that rules of its instances name and whose members it does not know.
+    """Return by host what it is to be told: groups that rules of its instances name and whose members it does not know.
 
     Args:
         connection: in a transaction. What is read in it has a serial that grows with every claim and release.
