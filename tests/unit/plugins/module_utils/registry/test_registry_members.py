@@ -72,4 +72,4 @@ def test_a_group_that_is_changed_counts_as_it_shall_be(on):
     on(settle, [record], RUN)
     without = member("web-1", ports=[port("default/web-1", security_groups=[])], spec_digest="2")
     booted(on, without)
-    assert on(members.told, [], {"vfr-h2": {KEY: ""}}) == {"vfr-h2": {"serial": 3, "groups": {KEY: []}}}
+    assert on(members.told, [], {"vfr-h2": {KEY: ""}}) == {"vfr-h2": {"serial": 3, "host_ip": "", "groups": {KEY: []}}}

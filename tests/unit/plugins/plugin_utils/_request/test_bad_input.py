@@ -164,7 +164,7 @@ BAD = [
         "virtfleet_images.tiny.disk_format is 'qcow': did you mean 'qcow2'? There is qcow2, raw",
     ),
     # network
-    ((*LAN, "type"), "natt", "virtfleet_networks.lan.type is 'natt': did you mean 'nat'? There is nat, bridge"),
+    ((*LAN, "type"), "natt", "virtfleet_networks.lan.type is 'natt': did you mean 'nat'? There is nat, bridge, vxlan"),
     (
         (*LAN, "type"),
         "bridge",
