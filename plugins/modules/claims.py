@@ -36,20 +36,22 @@ options:
     description:
       - Instance records as they flow through the stages of a boot.
       - V(present) needs C(name), C(uuid), C(host), C(flavor) and C(spec_digest), and takes C(project), C(domain),
-        C(ports), C(server_group) and C(resources).
-      - V(active) and V(absent) need C(name) and C(uuid).
+        C(ports), C(server_group), C(resources) and C(alternates), the hosts to claim on if C(host) has no room.
+      - All others need C(name) and C(uuid).
     type: list
     elements: dict
     required: true
   state:
     description:
-      - V(present) claims.
+      - V(present) claims. An instance that O(run) has claimed and not settled is moved when it comes with another
+        C(host) than before, keeps its addresses, and counts as a failed build of the host it was on.
+      - V(renewed) gives the claims of O(run) that are not settled another O(lease).
       - V(active) settles. The claims of O(run) become active; that of an instance with C(failed=true) is released,
         or put back to what it was before this run changed it, unless its record says C(undone=false). Such an instance
         stays failed, with its own C(msg).
       - V(absent) releases everything an instance holds. The log of what was done to it stays.
     type: str
-    choices: [present, active, absent]
+    choices: [present, renewed, active, absent]
     default: present
   run:
     description: What this run is called. A claim belongs to the run that made it until it is settled.
@@ -58,7 +60,7 @@ options:
   lease:
     description:
       - Seconds for which a claim belongs to O(run) alone. After that another run takes over what a dead run left.
-      - Claiming again renews the lease.
+      - Claiming again renews the lease, and so does O(state=renewed).
     type: int
     default: 900
   takeover:
@@ -190,6 +192,17 @@ instances:
       description: The run that is at work on it, or died at it.
       type: str
       returned: with O(state=present) for an instance that was refused for this
+    alternates:
+      description: The hosts that are left to try.
+      type: list
+      elements: str
+      returned: when O(state=present) claimed it on an alternate
+      sample: [kvm4]
+    reason:
+      description: Why it is not on the host that was asked for.
+      type: str
+      returned: when O(state=present) claimed it on an alternate
+      sample: 'kvm1 has no room: VCPU needs 2, 0 of 32 is free; its alternate kvm3 has room'
     generation:
       description: How often the promises of its host have changed.
       type: int
@@ -205,7 +218,8 @@ instances:
       returned: with O(state=active) for a failed instance
       sample: true
 hosts:
-  description: Host records with the promises of now, for placing again what was refused.
+  description:
+    - Records of the O(hosts) that answered, or of all, with the promises of now, for placing again what was refused.
   returned: when an instance was refused by its host
   type: list
   elements: dict
@@ -222,7 +236,7 @@ from ..module_utils._registry.ledger import Terms
 
 ARGUMENTS = {
     "instances": {"type": "list", "elements": "dict", "required": True},
-    "state": {"type": "str", "choices": ["present", "active", "absent"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "renewed", "active", "absent"], "default": "present"},
     "run": {"type": "str", "required": True},
     "lease": {"type": "int", "default": 900},
     "takeover": {"type": "list", "elements": "str", "default": []},
@@ -264,6 +278,8 @@ def terms(asked):
 
 def carry_out(connection, asked, given):
     """Return what became of each instance, and the hosts as they are now if one of them refused."""
+    if asked["state"] == "renewed":
+        return settle.renew(connection, asked["instances"], given), []
     if asked["state"] == "active":
         return settle.settle(connection, asked["instances"], given), []
     if asked["state"] == "absent":
@@ -271,7 +287,8 @@ def carry_out(connection, asked, given):
     outcomes = claims.claim(connection, asked["instances"], asked["hosts"], given)
     if not any(one.error and one.fault == "host" for one in outcomes):
         return outcomes, []
-    return outcomes, report.records(connection, [one["name"] for one in asked["hosts"]] or None)
+    answered = [one["name"] for one in asked["hosts"] if one.get("up") is not False]
+    return outcomes, report.records(connection, answered if asked["hosts"] else None)
 
 
 if __name__ == "__main__":
