@@ -49,8 +49,4 @@ class ActionModule(ActionBase):
         if problems:
             return {**result, "failed": True, "changed": False, "msg": report(problems), "instances": []}
         build(self, DELETION if all(one["state"] == "absent" for one in records) else BOOT, task_vars)
-        warnings = ["Security groups are kept in the records, but this version does not enforce them."]
-        told = (
-            {"warnings": warnings} if any(port["security_groups"] for one in records for port in one["ports"]) else {}
-        )
-        return {**result, **told, "changed": False, "instances": known(records, existing)}
+        return {**result, "changed": False, "instances": known(records, existing)}

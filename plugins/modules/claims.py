@@ -89,6 +89,17 @@ options:
       - What is not said is Nova's default of 10, 20 and 51200; -1 is no limit.
     type: dict
     default: {}
+  group_members:
+    description:
+      - By host the security groups that rules of its ports name, each with the digest of the members that the host
+        knows, as M(virtfleet.compute.host_info) tells in C(extra.group_members). See RV(group_members).
+    type: dict
+    default: {}
+  leaving:
+    description: UUIDs of instances that are about to be deleted; they count as members of no security group.
+    type: list
+    elements: str
+    default: []
   who:
     description: On whose behalf, for the log of actions.
     type: str
@@ -217,6 +228,13 @@ instances:
       type: bool
       returned: with O(state=active) for a failed instance
       sample: true
+group_members:
+  description:
+    - By host the C(members) that M(virtfleet.compute.ports) is to be given there, for the security groups that rules of
+      its ports name. Hosts that know them are left out.
+  returned: when a host is to be told
+  type: dict
+  sample: {kvm1: {serial: 412, groups: {default/bastion/lan: [10.0.0.20/32]}}}
 hosts:
   description:
     - Records of the O(hosts) that answered, or of all, with the promises of now, for placing again what was refused.
@@ -228,9 +246,9 @@ hosts:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._bulk import finish, unique_names
+from ..module_utils._bulk import finish, merge, unique_names
 from ..module_utils._model.errors import ItemError
-from ..module_utils._registry import claims, report, settle
+from ..module_utils._registry import claims, members, report, settle
 from ..module_utils._registry.connection import writing
 from ..module_utils._registry.ledger import Terms
 
@@ -242,6 +260,8 @@ ARGUMENTS = {
     "takeover": {"type": "list", "elements": "str", "default": []},
     "hosts": {"type": "list", "elements": "dict", "default": []},
     "projects": {"type": "dict", "default": {}},
+    "group_members": {"type": "dict", "default": {}},
+    "leaving": {"type": "list", "elements": "str", "default": []},
     "who": {"type": "str", "default": ""},
     "why": {"type": "str", "default": ""},
     # A URL may carry a password.
@@ -259,9 +279,12 @@ def main():
     try:
         with writing(asked["registry_url"], asked["timeout"], rehearse=module.check_mode) as connection:
             outcomes, hosts = carry_out(connection, asked, terms(asked))
+            plugged = merge(instances, outcomes) if asked["state"] == "present" else []
+            groups = members.told(connection, plugged, asked["group_members"], asked["leaving"])
     except ItemError as error:
         module.fail_json(msg=str(error))
-    finish(module, "instances", instances, outcomes, **({"hosts": hosts} if hosts else {}))
+    more = {"hosts": hosts, "group_members": groups}
+    finish(module, "instances", instances, outcomes, **{key: value for key, value in more.items() if value})
 
 
 def terms(asked):

@@ -29,6 +29,10 @@ class StageAction(ActionBase):
         """Say whether a record is to be taken back; a plan, in which something fails, has made nothing of it."""
         return to_unmake(record) and (record.get("todo") == "delete" or not self._task.check_mode)
 
+    def beside(self, args):
+        """Say whether this stage has something to do that is not about a record."""
+        return False
+
     def run(self, tmp=None, task_vars=None):
         """Return what the module returned, its instances among all records of the host."""
         super().run(tmp, task_vars)
@@ -38,12 +42,14 @@ class StageAction(ActionBase):
         records = here(task_vars)
         away = args.get("state") == "absent"
         asked = [one for one in records if (self.unwanted(one) if away else to_make(one) and self.wanted(one))]
-        if not asked:
+        if not asked and not self.beside(args):
             return {"changed": False, "skipped": True, **self.handed_on(records)}
         result = self._execute_module(
             module_name=self._task.action, module_args={**args, "instances": asked}, task_vars=task_vars
         )
         told = result.get("instances")
+        if told is None and not asked:
+            return result
         if told is None:
             told = lost(asked, str(result.get("msg") or "the host could not go on: run again with -vvv"))
         if not self._task.diff:
