@@ -83,9 +83,10 @@ def summary(key: str, outcomes: list[Outcome]) -> str:
 
 
 def arguments(module: Any, key: str) -> dict[str, Any]:
-    """Return what the module was asked, without secrets and without the items: these are in the result already."""
+    """Return what the module was asked, without secrets and without the items and other long lists."""
     spec = module.argument_spec
-    return {name: value for name, value in module.params.items() if name != key and not spec[name].get("no_log")}
+    long = {key, *(name for name, option in spec.items() if option.get("elements") == "dict")}
+    return {name: value for name, value in module.params.items() if name not in long and not spec[name].get("no_log")}
 
 
 def finish(module: Any, key: str, items: list[dict[str, Any]], outcomes: list[Outcome], **more: Any) -> NoReturn:
