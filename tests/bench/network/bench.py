@@ -5,7 +5,7 @@
 
 tests/tools/in-netns python tests/bench/network/bench.py
 
-Times are those of the processor (ours, of nft and of ip), which other work of the machine does not stretch; wall time is
+Times are those of the processor (ours, of nft and of ip), which other work of the machine stretches less; wall time is
 told beside them. Each figure is the best of three.
 """
 
