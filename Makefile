@@ -15,7 +15,7 @@ LAB := $(SUDO) env PATH="$(ROOT)/$(BIN):$$PATH" LAB_NAME=$(LAB_NAME) LAB_NET=$(L
 LAB_TOOLS := command -v mmdebstrap >/dev/null && command -v ssh >/dev/null || $(SUDO) apt-get install -y -qq mmdebstrap debian-archive-keyring openssh-client
 
 .DEFAULT_GOAL := help
-.PHONY: registry-test help boot plan list audit delete hosts test unit lint sanity integration faults lab lab-down lab-test molecule clean bench-boot bench-scheduler bench-network
+.PHONY: registry-test help boot plan list audit delete hosts test unit lint sanity integration failures faults lab lab-down lab-test molecule clean bench-boot bench-fleet bench-scale bench-scheduler bench-network
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,8 +63,12 @@ integration: $(BIN)/.test hosts ## Boot real guests on this machine and look ins
 	@$(ROOT_RUN) pytest tests/integration/guest_image
 	@$(ROOT_RUN) pytest tests/integration/boot/test_guest.py
 
-faults: $(BIN)/.test hosts ## Let images, disks, bridges, hosts and controllers fail under running boots (minutes)
+failures: $(BIN)/.test hosts ## Let bad images, full disks and missing bridges fail under boots of this machine (minutes)
 	@$(ROOT_RUN) pytest tests/integration/boot/test_failures.py
+
+faults: $(BIN)/.test ## Kill controllers, modules, daemons and hosts in the middle of runs over a lab, and write docs/faults.md (minutes)
+	@$(LAB_TOOLS)
+	@$(ROOT_RUN) python tests/faults/run.py --table $(ARGS)
 
 registry-test: $(BIN)/.test ## Let twenty controllers boot on one registry, in SQLite and in PostgreSQL (minutes)
 	@$(RUN) VIRTFLEET_TEST_REGISTRY=both pytest tests/unit/plugins/module_utils/registry
@@ -88,6 +92,13 @@ molecule: $(BIN)/.test ## Run the molecule scenarios, in a lab of their own (min
 
 bench-boot: $(BIN)/.test hosts ## Time 1 to 100 guests against the floor and against community.libvirt
 	@$(ROOT_RUN) python tests/bench/boot/bench.py $(ARGS)
+
+bench-fleet: $(BIN)/.test ## Time the playbooks over 40 simulated hosts against Ansible's own ping of them
+	@$(LAB_TOOLS)
+	@$(ROOT_RUN) python tests/bench/fleet/bench.py $(ARGS)
+
+bench-scale: $(BIN)/.test ## Time schedule, claim, audit and report of 200 to 10,000 hosts in process
+	@$(RUN) python tests/bench/fleet/scale.py $(ARGS)
 
 bench-scheduler: $(BIN)/.test ## Time the scheduler on fleets of 200 to 10,000 hosts
 	@$(RUN) python tests/bench/scheduler/bench.py $(ARGS)

@@ -9,6 +9,7 @@ from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._ahead import build
 from ..plugin_utils._runs import dead
+from ..plugin_utils._stage import why
 
 MODULE = "virtfleet.compute.claims"
 IDLE = ("none", "wait")
@@ -35,6 +36,8 @@ class ActionModule(ActionBase):
     def claimed(self, args, task_vars):
         """Return what the module returned in the end."""
         result = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
+        if result.get("instances") is None and "module_stdout" in result:
+            return {**result, "failed": True, "msg": why(MODULE, result)}
         over = dead(one["held_by"] for one in result.get("instances") or [] if one.get("held_by"))
         if not over:
             return result

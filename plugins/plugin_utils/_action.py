@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
 
-from ._stage import here, lost, made, merged, to_make, to_unmake, unmade
+from ._stage import here, lost, made, merged, to_make, to_unmake, unmade, why
 
 
 class StageAction(ActionBase):
@@ -51,7 +51,7 @@ class StageAction(ActionBase):
         if told is None and not asked:
             return result
         if told is None:
-            told = lost(asked, str(result.get("msg") or "the host could not go on: run again with -vvv"))
+            told = lost(asked, why(self._task.action, result))
         if not self._task.diff:
             result.pop("diff", None)
         done = self.handed_on(merged(records, told, unmade if away else made))

@@ -11,6 +11,7 @@ from typing import Any
 Record = dict[str, Any]
 
 HERE = "virtfleet_here"
+KILLED = (137, -9)  # SIGKILL, as a shell tells it and as Python does
 
 
 def here(variables: Mapping[str, Any]) -> list[Record]:
@@ -46,6 +47,19 @@ def unmade(record: Record, told: Record) -> Record:
     reasons = [record["msg"]] if record.get("failed") and record.get("msg") else []
     message = "; ".join([*reasons, f"could not be undone: {told['msg']}"])
     return {**record, "undone": False, "failed": True, "fault": "host", "msg": message}
+
+
+def why(module: str, result: Mapping[str, Any]) -> str:
+    """Return why a module told nothing of the records: it was killed, it broke, or what Ansible says."""
+    code, name = result.get("rc"), module.rpartition(".")[2]
+    if code in KILLED:
+        return (
+            f"module {name} was killed on the host (exit code {code}): was its memory full? see dmesg, then run again"
+        )
+    if code and "module_stdout" in result:
+        said = (str(result.get("module_stderr") or "").strip().splitlines() or ["nothing"])[-1]
+        return f"module {name} broke off on the host (exit code {code}) and said {said}: run again with -vvv"
+    return str(result.get("msg") or "the host could not go on: run again with -vvv")
 
 
 def lost(asked: Iterable[Record], reason: str) -> list[Record]:

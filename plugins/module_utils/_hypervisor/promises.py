@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from .._xml.metadata import remembered
@@ -38,9 +38,7 @@ class Promise:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the promise as a part of the host record."""
-        told = asdict(self)
-        del told["allocated"]
-        return told
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.name != "allocated"}
 
 
 def virtual_size(path: str, kind: str) -> int:

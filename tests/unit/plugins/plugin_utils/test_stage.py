@@ -15,6 +15,7 @@ from ansible_collections.virtfleet.compute.plugins.plugin_utils._stage import (
     to_make,
     to_unmake,
     unmade,
+    why,
 )
 
 NEW = {"name": "a", "uuid": "1", "todo": "create", "existing": False, "failed": False}
@@ -65,3 +66,20 @@ def test_what_could_not_be_taken_back_keeps_its_reason_and_says_so():
 def test_a_module_that_could_not_begin_fails_what_it_was_asked_for():
     (told,) = merged([NEW], lost([NEW], "no python"), made)
     assert (told["failed"], told["fault"], told["msg"], told["name"]) == (True, "host", "no python", "a")
+
+
+@pytest.mark.parametrize(
+    "result,said",
+    [
+        (
+            {"rc": 137, "module_stdout": "", "module_stderr": "Killed\n", "msg": "x"},
+            "module volumes was killed on the host",
+        ),
+        ({"rc": 1, "module_stdout": "", "module_stderr": "a\nMemoryError\n", "msg": "x"}, "and said MemoryError: run"),
+        ({"rc": 1, "module_stdout": "", "msg": "x"}, "(exit code 1) and said nothing"),
+        ({"msg": "Failed to connect", "unreachable": True}, "Failed to connect"),
+        ({}, "the host could not go on: run again with -vvv"),
+    ],
+)
+def test_why_a_module_told_nothing(result, said):
+    assert said in why("virtfleet.compute.volumes", result)

@@ -1,0 +1,93 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Run inside a simulated host: print as JSON what it has of anybody's, read past our own code."""
+
+import hashlib
+import json
+import os
+import sqlite3
+import subprocess
+import xml.etree.ElementTree as ElementTree
+
+STATE, REGISTRY = "/var/lib/virtfleet", "/var/lib/virtfleet/registry/registry.db"
+TABLES = ("hosts", "instances", "allocations", "ports", "addresses", "group_members")
+
+
+def domains():
+    import libvirt
+
+    libvirt.registerErrorHandler(lambda *_said: None, None)
+    for domain in libvirt.open("qemu:///system").listAllDomains():
+        text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+        tree = ElementTree.fromstring(text)
+        yield {
+            "uuid": domain.UUIDString(),
+            "name": domain.name(),
+            "running": bool(domain.isActive()) and domain.state()[0] == libvirt.VIR_DOMAIN_RUNNING,
+            "id": domain.ID(),
+            "ours": "urn:virtfleet:1" in text,
+            "macs": [mac.get("address") for mac in tree.iterfind("devices/interface/mac")],
+            "vcpus": int(tree.findtext("vcpu")),
+            "digest": hashlib.sha256(text.encode()).hexdigest(),
+        }
+
+
+def files(folder):
+    for top, _folders, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(top, name)
+            state = os.lstat(path)
+            yield os.path.relpath(path, folder), [state.st_ino, state.st_size, state.st_mtime_ns]
+
+
+def taps():
+    for name in os.listdir("/sys/class/net"):
+        if name.startswith("tap"):
+            with open(f"/sys/class/net/{name}/ifindex") as file:
+                yield name, int(file.read())
+
+
+def tables():
+    told = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True).stdout
+    for line in told.splitlines():
+        words = line.split()[1:]
+        yield " ".join(words), subprocess.run(["nft", "list", "table", *words], capture_output=True, text=True).stdout
+
+
+def ports():
+    folder = f"{STATE}/ports"
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
+        if name.endswith(".json"):
+            with open(f"{folder}/{name}") as file:
+                yield json.load(file)
+
+
+def registry():
+    if not os.path.exists(REGISTRY):
+        return {name: [] for name in TABLES}
+    connection = sqlite3.connect(f"file:{REGISTRY}?mode=ro", uri=True)
+    connection.row_factory = sqlite3.Row
+    try:
+        return {name: [dict(row) for row in connection.execute(f"SELECT * FROM {name}")] for name in TABLES}
+    except sqlite3.Error as error:
+        return {**{name: [] for name in TABLES}, "error": str(error)}
+    finally:
+        connection.close()
+
+
+print(
+    json.dumps(
+        {
+            "domains": list(domains()),
+            "instances": dict(files(f"{STATE}/instances")),
+            "folders": [one.name for one in os.scandir(f"{STATE}/instances") if one.is_dir()]
+            if os.path.isdir(f"{STATE}/instances")
+            else [],
+            "ports": list(ports()),
+            "taps": dict(taps()),
+            "tables": dict(tables()),
+            "registry": registry(),
+        }
+    )
+)
