@@ -189,7 +189,7 @@ host:
           type: list
           elements: str
         image_cache:
-          description: The files of the image cache.
+          description: The files of the image cache, images and their records.
           type: list
           elements: str
     instances:

@@ -96,6 +96,15 @@ def from_record(record: dict[str, Any]) -> Image:
     return image
 
 
+def shared_id(record: dict[str, Any]) -> str:
+    """Return the id of a record's image; empty for one that is wrong or a file, of which each host has its own."""
+    try:
+        image = from_record(record)
+    except ItemError:
+        return ""  # who fetches it says what is wrong
+    return "" if any(url.startswith("file:") for url in image.urls) else image.id
+
+
 def check_url(image: Image, url: str, field: str) -> None:
     """The URL is one that a host can fetch, and holds no password that a message or record would show."""
     parts = urlsplit(url)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import random
 import re
 import stat
 import urllib.error
@@ -45,6 +46,8 @@ def peers_of(told: Iterable[dict[str, str]]) -> dict[str, list[Origin]]:
     for one in told:
         origin = Origin(one["url"], f"host {one['host']}", one["checksum"], PEER_PATIENCE, ready=True)
         found.setdefault(one["id"], []).append(origin)
+    for origins in found.values():
+        random.shuffle(origins)  # so that not all ask the same
     return found
 
 
