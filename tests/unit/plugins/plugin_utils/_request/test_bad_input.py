@@ -179,7 +179,8 @@ BAD = [
     (
         (*IMAGE, "owner"),
         "shoop",
-        "virtfleet_images.tiny.owner is 'shoop', which is not in virtfleet_projects: did you mean 'shop'? There is default, shop",
+        "virtfleet_images.tiny.owner is 'shoop', which is not in virtfleet_projects: "
+        "did you mean 'shop'? There is default, shop",
     ),
     (
         (*IMAGE, "members"),
