@@ -82,4 +82,4 @@ class Instance:
 
     def as_record(self) -> dict[str, Any]:
         """Return the record this instance can be rebuilt from."""
-        return asdict(self)
+        return {**asdict(self), "volumes": [one.as_record() for one in self.volumes]}

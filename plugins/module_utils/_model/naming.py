@@ -55,6 +55,8 @@ PART_KEYS = {
         "tap",
     ),
 }
+# Asked for only where they say something: a part without them has the digest that it had before there were such words.
+OPTIONAL_KEYS = {"volumes": ("size_mb", "guest_format")}
 
 
 def instance_uuid(project: str, name: str) -> str:
@@ -126,6 +128,9 @@ def spec_digest(record: Mapping[str, Any]) -> str:
     guest = {key: record.get(key) for key in GUEST_KEYS}
     for key, asked in PART_KEYS.items():
         part = record[key]
-        picked = [{name: one.get(name) for name in asked} for one in (part if isinstance(part, list) else [part])]
-        guest[key] = picked
+        optional = OPTIONAL_KEYS.get(key, ())
+        guest[key] = [
+            {name: one.get(name) for name in asked} | {name: one[name] for name in optional if one.get(name)}
+            for one in (part if isinstance(part, list) else [part])
+        ]
     return digest(guest)

@@ -95,8 +95,10 @@ FLAVOR = record(
         "vcpus": number("Virtual CPUs.", 1),
         "memory_mb": number("Memory in MiB.", 1),
         "disk_gb": number("Size of the root disk in GiB; 0 keeps the size of the image.", default=0),
-        "ephemeral_gb": number("Size of an empty second disk in GiB.", default=0),
-        "swap_mb": number("Size of a swap disk in MiB.", default=0),
+        "ephemeral_gb": number(
+            "Size in GiB of a second disk with an empty file system, labelled `ephemeral0`.", default=0
+        ),
+        "swap_mb": number("Size in MiB of a swap disk, labelled `swap`.", default=0),
         "extra_specs": {
             **PROPERTIES,
             "description": "What the scheduler and the guest need beyond size, in Nova's names.",

@@ -5,15 +5,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .record import known
 
+# Remembered of every disk; of the other fields only what says something.
+ALWAYS = ("name", "backend", "size_gb", "boot_index", "path", "format", "base")
+
 
 @dataclass(frozen=True)
 class Volume:
-    """One disk; `path` and `format` are empty until stage volume has built it, `base` is the image it grows from."""
+    """One disk; `path` and `format` are empty until stage volume has built it, `base` is the image it grows from.
+
+    A swap disk is counted in MiB; `guest_format` is what a blank disk holds for its guest: ext4, vfat or swap.
+    """
 
     name: str
     backend: str
@@ -22,8 +28,15 @@ class Volume:
     path: str = ""
     format: str = ""
     base: str = ""
+    size_mb: int = 0
+    guest_format: str = ""
 
     @classmethod
     def from_record(cls, record: dict[str, Any], where: str = "the volume") -> Volume:
         """Return the volume of a record."""
         return cls(**known(cls, record, where))
+
+    def as_record(self) -> dict[str, Any]:
+        """Return the record this volume can be rebuilt from."""
+        unsaid = {one.name for one in fields(self) if getattr(self, one.name) == one.default}
+        return {key: value for key, value in asdict(self).items() if key in ALWAYS or key not in unsaid}

@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from .._files import UNFINISHED
 from .._qemu_img import run
+from . import guest_format
 from .file import check_base, in_use, made, publish, remove, state
 
 if TYPE_CHECKING:
@@ -19,19 +23,30 @@ FORMAT = "qcow2"
 
 
 def prepare(volume: Volume) -> None:
-    """An overlay on the base, or an empty disk, is there under an unfinished name, made in one call at its size."""
-    backing = []
+    """An overlay on the base, or a blank disk, is there under an unfinished name at its size."""
     if volume.base:
         check_base(volume)
-        backing = ["-b", volume.base, "-F", volume.base_format]
-    made(
-        volume,
-        lambda path: run(
-            ["create", "-q", "-f", FORMAT, *backing, path, str(volume.size)], f"create volume {volume.name}"
-        ),
-    )
+    made(volume, lambda path: (_formatted if volume.guest_format else _created)(volume, path))
 
 
 def grow(volume: Volume, size: int) -> None:
     """The disk has that size."""
     run(["resize", "-q", "-f", FORMAT, volume.path, str(size)], f"grow volume {volume.name}")
+
+
+def _created(volume: Volume, path: str) -> None:
+    backing = ["-b", volume.base, "-F", volume.base_format] if volume.base else []
+    run(["create", "-q", "-f", FORMAT, *backing, path, str(volume.size)], f"create volume {volume.name}")
+
+
+def _formatted(volume: Volume, path: str) -> None:
+    """The disk is blank but for what its guest expects, which tools can only write into a plain file of holes."""
+    plain = volume.path + ".plain" + UNFINISHED
+    try:
+        with open(plain, "wb") as stream:
+            stream.truncate(volume.size)
+        guest_format.write(volume, plain)
+        run(["convert", "-q", "-f", "raw", "-O", FORMAT, plain, path], f"create volume {volume.name}")
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(plain)

@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING
 
 from .._qemu_img import run
+from . import guest_format
 from .file import check_base, check_space, in_use, made, publish, remove, state
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def _write(volume: Volume, path: str) -> None:
         arguments = ["convert", "-q", "-f", volume.base_format, "-O", FORMAT, volume.base, path]
         run(arguments, f"copy {volume.base} to volume {volume.name}", CONVERT_SECONDS)
     os.truncate(path, volume.size)
+    if volume.guest_format:
+        guest_format.write(volume, path)
 
 
 def _reflinked(source: str, target: str) -> bool:

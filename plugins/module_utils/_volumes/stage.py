@@ -153,7 +153,11 @@ def _apply(step: Step, directory: str) -> None:
     if step.action in ("create", "publish"):
         backend.publish(step.volume)
     if step.action == "grow":
-        backend.grow(step.volume, step.volume.size)
+        if step.volume.guest_format == "swap":  # nothing in it is worth keeping, and its header tells its size
+            backend.prepare(step.volume)
+            backend.publish(step.volume)
+        else:
+            backend.grow(step.volume, step.volume.size)
         _remember(directory, step.volume)
 
 

@@ -17,7 +17,7 @@ from .backends import BACKENDS
 
 RECORD = "volumes.json"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # it becomes part of a file's name
-GIB = 2**30
+MIB, GIB = 2**20, 2**30
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Volume:
     """A disk of an instance.
 
     `size` is bytes, and 0 in a wanted one that takes the size of its image; `base` is the cached image it is made
-    from, empty for a blank one, `image` the name of that in the catalogue.
+    from, empty for a blank one, `image` the name of that in the catalogue; `guest_format` what a blank one holds.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Volume:
     image: str = ""
     base: str = ""
     base_format: str = ""
+    guest_format: str = ""
 
 
 def wanted(instance: dict[str, Any], state_dir: str) -> list[Volume]:
@@ -60,10 +61,11 @@ def _wanted(instance: dict[str, Any], entry: dict[str, Any], directory: str) -> 
         backend=backend,
         format=disk_format,
         path=os.path.join(directory, f"{name}.{disk_format}"),
-        size=(entry.get("size_gb") or 0) * GIB,
+        size=(entry.get("size_gb") or 0) * GIB + (entry.get("size_mb") or 0) * MIB,
         image=image.get("name") or "",
         base=image.get("path") or "",
         base_format=image.get("format") or "",
+        guest_format=entry.get("guest_format") or "",
     )
 
 

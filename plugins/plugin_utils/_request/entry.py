@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...module_utils._model import naming, schema
-from . import catalogue
+from . import catalogue, disks
 from .problems import Path, Problem, listed, quoted
 
 Entry = dict[str, Any]
@@ -226,9 +226,7 @@ def record(one: Entry, name: str, parts: dict[str, Any], ports: list[dict[str, A
         "state": one["state"],
         "flavor": {"name": one["flavor"], **without_description(parts["flavor"], "extra_specs")},
         "image": {"name": one["image"], **of_the_file(parts["image"])},
-        "volumes": [
-            {"name": "root", "backend": one["volume_backend"], "size_gb": parts["flavor"]["disk_gb"], "boot_index": 0}
-        ],
+        "volumes": disks.local_disks(parts["flavor"], parts["image"], one["volume_backend"]),
         "ports": [own_port(one["project"], name, index, port) for index, port in enumerate(ports)],
         "keys": [{"name": one["key_name"], "public_key": parts["key_name"].strip()}] if parts["key_name"] else [],
         "metadata": one["metadata"],

@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.virtfleet.compute.plugins.module_utils import _qemu_img
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
-from ansible_collections.virtfleet.compute.plugins.module_utils._volumes import file, qcow2, raw, stage
+from ansible_collections.virtfleet.compute.plugins.module_utils._volumes import file, guest_format, qcow2, raw, stage
 
 MIB, GIB = 2**20, 2**30
 UUID = str(uuid.uuid5(uuid.NAMESPACE_URL, "vfs-web-1"))
@@ -133,6 +133,73 @@ def test_the_disk_of_a_stopped_guest_grows(host, backend):
     assert outcome.changed and (outcome.before["root"]["size"], outcome.after["root"]["size"]) == (GIB, 2 * GIB)
     assert info(volume["path"], backend)["virtual-size"] == volume["size"] == 2 * GIB
     assert not host.provide(backend=backend, size_gb=2).changed
+
+
+FLAVOR_DISKS = [
+    {"name": "ephemeral0", "backend": "qcow2", "size_gb": 5, "guest_format": "ext4"},
+    {"name": "swap", "backend": "qcow2", "size_gb": 0, "size_mb": 100, "guest_format": "swap"},
+]
+
+
+def flavor_disks(backend, **sizes):
+    return [{**one, "backend": backend, **sizes.get(one["name"], {})} for one in FLAVOR_DISKS]
+
+
+def plain(volume, directory):
+    """Return a raw copy of a disk, for tools that read no qcow2."""
+    copy = directory / f"{volume['name']}.copy"
+    subprocess.run(["qemu-img", "convert", "-f", volume["format"], "-O", "raw", volume["path"], copy], check=True)
+    return copy
+
+
+def signature(disk):
+    """Return what blkid finds on a disk: its type and its label."""
+    told = subprocess.run(["/usr/sbin/blkid", "-p", "-o", "export", disk], check=True, capture_output=True, text=True)
+    found = dict(line.split("=", 1) for line in told.stdout.splitlines())
+    return found["TYPE"], found["LABEL"]
+
+
+@pytest.mark.parametrize("backend", ["qcow2", "raw"])
+def test_ephemeral_and_swap_disks_hold_what_the_guest_expects(host, tmp_path, backend):
+    facts = host.provide(volumes=flavor_disks(backend)).facts["volumes"]
+    assert [one["size"] for one in facts] == [5 * GIB, 100 * MIB]
+    copies = [plain(one, tmp_path) for one in facts]
+    assert [signature(one) for one in copies] == [("ext4", "ephemeral0"), ("swap", "swap")]
+    assert subprocess.run(["/usr/sbin/e2fsck", "-fn", copies[0]], check=False, capture_output=True).returncode == 0
+    assert sum(os.stat(one["path"]).st_blocks for one in facts) * 512 < 10 * MIB
+    assert host.names() == [f"ephemeral0.{backend}", f"swap.{backend}", "volumes.json"]
+    assert not host.provide(volumes=flavor_disks(backend)).changed
+    assert host.withdraw(volumes=flavor_disks(backend)).changed and host.names() == []
+
+
+def test_a_windows_guest_gets_a_file_system_it_knows(host, tmp_path):
+    disks = [{"name": "ephemeral0", "backend": "raw", "size_gb": 1, "guest_format": "vfat"}]
+    (volume,) = host.provide(volumes=disks).facts["volumes"]
+    assert signature(plain(volume, tmp_path)) == ("vfat", "ephemeral0")
+
+
+@pytest.mark.parametrize("backend", ["qcow2", "raw"])
+def test_swap_is_made_anew_when_it_grows_and_an_ephemeral_disk_keeps_what_it_holds(host, tmp_path, backend):
+    before = host.provide(volumes=flavor_disks(backend)).facts["volumes"]
+    kept = plain(before[0], tmp_path).read_bytes()[:MIB]
+    larger = {"ephemeral0": {"size_gb": 6}, "swap": {"size_mb": 200}}
+    outcome = host.provide(volumes=flavor_disks(backend, **larger))
+    copies = [plain(one, tmp_path) for one in outcome.facts["volumes"]]
+    assert outcome.changed and [os.stat(one).st_size for one in copies] == [6 * GIB, 200 * MIB]
+    assert copies[0].read_bytes()[:MIB] == kept
+    told = subprocess.run(["/usr/sbin/swaplabel", copies[1]], check=True, capture_output=True, text=True)
+    assert "LABEL: swap" in told.stdout
+    assert int.from_bytes(copies[1].read_bytes()[1028:1032], "little") == 200 * MIB // 4096 - 1  # pages in its header
+    assert not host.provide(volumes=flavor_disks(backend, **larger)).changed
+
+
+@pytest.mark.parametrize("tool,reason", [("false", "it said nothing"), ("mkfs.none", "mkfs.none is not installed")])
+@pytest.mark.parametrize("backend", ["qcow2", "raw"])
+def test_a_file_system_that_cannot_be_made_leaves_nothing(host, monkeypatch, backend, tool, reason):
+    monkeypatch.setitem(guest_format.TOOLS, "ext4", (tool,))
+    with pytest.raises(ItemError, match=f"failed to make ext4 on volume ephemeral0: {reason}"):
+        host.provide(volumes=flavor_disks(backend))
+    assert host.names() == []
 
 
 # What a QEMU does with its disk: it locks bytes of it.

@@ -25,7 +25,13 @@ VOLUMES = [
     {"name": "data", "backend": "raw", "size_gb": 1},
     {"name": "root", "backend": "qcow2", "size_gb": 3, "boot_index": 0, "path": "/pool/root.qcow2", "format": "qcow2"},
 ]
+FLAVOR_DISKS = [
+    {"name": "root", "backend": "raw", "size_gb": 3, "boot_index": 0},
+    {"name": "ephemeral0", "backend": "raw", "size_gb": 5, "guest_format": "ext4"},
+    {"name": "swap", "backend": "raw", "size_gb": 0, "size_mb": 512, "guest_format": "swap"},
+]
 CASES = {
+    "flavor_disks": (record(volumes=FLAVOR_DISKS), KVM),
     "plain": (record(), KVM),
     "emulated": (record(), TCG),
     "bare": (record(ports=[], volumes=[], config_drive="none"), KVM),

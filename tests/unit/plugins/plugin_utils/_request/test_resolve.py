@@ -40,6 +40,26 @@ def records(*entries, **more):
     return found
 
 
+LARGE = {"vcpus": 1, "memory_mb": 256, "disk_gb": 1, "ephemeral_gb": 5, "swap_mb": 512}
+
+
+@pytest.mark.parametrize("os_type,file_system", [(None, "ext4"), ("linux", "ext4"), ("windows", "vfat")])
+def test_the_disks_of_a_flavor_come_in_nova_s_order(os_type, file_system):
+    images = {"tiny": {"url": "file:///srv/tiny.qcow2", "properties": {"os_type": os_type} if os_type else {}}}
+    (one,) = records({**WEB, "flavor": "large"}, virtfleet_flavors={"large": LARGE}, virtfleet_images=images)
+    assert one["volumes"] == [
+        {"name": "root", "backend": "qcow2", "size_gb": 1, "boot_index": 0},
+        {
+            "name": "ephemeral0",
+            "backend": "qcow2",
+            "size_gb": 5,
+            "boot_index": None,
+            "guest_format": file_system,
+        },
+        {"name": "swap", "backend": "qcow2", "size_gb": 0, "size_mb": 512, "boot_index": None, "guest_format": "swap"},
+    ]
+
+
 def test_a_whole_record():
     entry = {**WEB, "count": 2, "key_name": "ops", "server_group": "apart", "security_groups": ["web"], "tags": ["a"]}
     more = {"user_data": "#!/bin/sh", "metadata": {"a": "b"}, "availability_zone": "r", "hints": {"same_host": "x"}}
