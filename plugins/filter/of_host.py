@@ -9,7 +9,8 @@ DOCUMENTATION = r"""
 name: of_host
 short_description: The instances that a host still has to work on
 description:
-  - Of the instance records those that are placed on the host, have something left to do and have not failed.
+  - Of the instance records those that are placed on the host, have something left to do and have not failed; those to
+    be deleted are among them. Why they are there, and where they could be instead, stays with the run.
 positional: host
 options:
   _input:
@@ -21,18 +22,14 @@ options:
     description: Inventory name of the host.
     type: str
     required: true
-  with_deleted:
-    description: Whether those to be deleted are wanted too.
-    type: bool
-    default: false
 author:
   - The virtfleet.compute authors (@virtfleet)
 """
 
 EXAMPLES = r"""
-- name: Build the volumes of this host's instances
-  virtfleet.compute.volumes:
-    instances: "{{ instances | virtfleet.compute.of_host(inventory_hostname) }}"
+- name: Take the instances of this host
+  ansible.builtin.set_fact:
+    virtfleet_here: {instances: "{{ instances | virtfleet.compute.of_host(inventory_hostname) }}"}
 """
 
 RETURN = r"""
@@ -43,10 +40,14 @@ _value:
 """
 
 
-def of_host(records, host, with_deleted=False):
+IDLE = ("none", "wait")
+OF_THE_RUN = ("reason", "alternates")
+
+
+def of_host(records, host):
     """Return the records on the host that have something left to do."""
-    done = ("none", "wait") if with_deleted else ("none", "wait", "delete")
-    return [one for one in records if one.get("host") == host and not one.get("failed") and one.get("todo") not in done]
+    busy = [one for one in records if one.get("host") == host and not one.get("failed") and one.get("todo") not in IDLE]
+    return [{key: value for key, value in one.items() if key not in OF_THE_RUN} for one in busy]
 
 
 class FilterModule:

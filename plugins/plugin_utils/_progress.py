@@ -96,10 +96,11 @@ class Stage:
 
 
 def records_of(result: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the instance records in a result: those of a module, or of a fact that was set to such a list."""
+    """Return the instance records in a result: those a module was asked for, or a fact that was set to such a list."""
     for value in (result.get("instances"), *(result.get("ansible_facts") or {}).values()):
         if isinstance(value, (list, tuple)) and value and all(is_instance(one) for one in value):
-            return list(value)
+            asked = result.get("asked")
+            return [one for one in value if asked is None or one["uuid"] in asked]
     return []
 
 

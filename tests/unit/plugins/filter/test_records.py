@@ -44,11 +44,10 @@ def test_place_leaves_placed_and_failed_ones_alone():
 
 
 def test_of_host():
-    run = [on("kvm1", A), on("kvm1", B, failed=True), on("kvm2", C)]
-    assert of_host(run, "kvm1") == run[:1]
+    run = [on("kvm1", A, reason="most free", alternates=["kvm2"]), on("kvm1", B, failed=True), on("kvm2", C)]
+    assert of_host(run, "kvm1") == [on("kvm1", A)]
     gone = [on("kvm1", A, todo="delete"), on("kvm1", B, todo="none")]
-    assert of_host(gone, "kvm1") == []
-    assert of_host(gone, "kvm1", with_deleted=True) == gone[:1]
+    assert of_host(gone, "kvm1") == gone[:1]
 
 
 def test_merge_keeps_length_and_order_and_what_was_changed_before():

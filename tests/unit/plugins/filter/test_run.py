@@ -1,7 +1,7 @@
 # Copyright (c) The virtfleet.compute authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is left to do in a run, what is given up, and what was undone."""
+"""What is left to do in a run, and what is given up."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from ansible_collections.virtfleet.compute.plugins.filter.plan import plan
 from ansible_collections.virtfleet.compute.plugins.filter.recorded import recorded
 from ansible_collections.virtfleet.compute.plugins.filter.silence import silence
 from ansible_collections.virtfleet.compute.plugins.filter.to_do import to_do
-from ansible_collections.virtfleet.compute.plugins.filter.undone import undone
 
 WEB = {"name": "web", "uuid": "u-web", "state": "active", "spec_digest": "d1", "host": None}
 FOUND = {"name": "web", "uuid": "u-web", "ours": True, "state": "running", "spec_digest": "d1"}
@@ -91,19 +90,6 @@ def test_giving_up_keeps_the_reasons_that_are_there():
     assert [(one["msg"], one.get("fault")) for one in told] == [("bad image", None), ("libvirtd is gone", "host")]
 
 
-def test_what_could_not_be_undone_keeps_its_claim_and_says_so():
-    run = [{"name": "a", "uuid": "1", "failed": True, "msg": "no space"}, {"name": "b", "uuid": "2"}, {"uuid": "3"}]
-    results = [
-        {"instances": [{"uuid": "1", "changed": True}, {"uuid": "2", "changed": False}]},
-        {"skipped": True},
-        {"instances": [{"uuid": "1", "failed": True, "msg": "disk is busy"}, {"uuid": "2", "changed": True}]},
-    ]
-    first, second, third = undone(run, results)
-    assert first["undone"] is False and first["msg"] == "no space; could not be undone: disk is busy"
-    assert second["undone"] is True and second["changed"]
-    assert "undone" not in third
-
-
 def test_existing_and_recorded_know_the_host():
     hosts = [{"name": "kvm1", "instances": [{**FOUND, "record": {"name": "web", "host": "old"}}, {"ours": False}]}]
     told = existing(hosts)
@@ -127,7 +113,7 @@ def test_an_instance_of_a_host_that_did_not_answer_is_left_alone(record, claim, 
     (told,) = to_do([record], existing([{"name": "kvm1", "up": True}, {"name": "kvm3", "up": False}], [claim]))
     assert (told["todo"], told["host"], told["power_state"], told["failed"]) == ("wait", "kvm3", "unknown", not well)
     assert well or ("kvm3 did not answer" in told["msg"] and told["fault"] == "host")
-    assert of_host([told], "kvm3") == of_host([told], "kvm3", with_deleted=True) == []
+    assert of_host([told], "kvm3") == []
 
 
 def test_what_a_host_tells_counts_more_than_what_the_registry_has():

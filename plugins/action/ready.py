@@ -1,0 +1,16 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stage ready on a host."""
+
+from __future__ import annotations
+
+from ..plugin_utils._action import StageAction
+
+
+class ActionModule(StageAction):
+    """Runs the module ready."""
+
+    def wanted(self, record):
+        """Say whether to wait: a guest that is only to run does so after stage domain, and a plan starts none."""
+        return not self._task.check_mode and record.get("wait_for") != "running"

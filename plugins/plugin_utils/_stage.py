@@ -1,0 +1,61 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a stage does to the records of a host: which its module takes, and what becomes of all of them. Private."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+Record = dict[str, Any]
+
+HERE = "virtfleet_here"
+
+
+def here(variables: Mapping[str, Any]) -> list[Record]:
+    """Return the records that the stage before left in the variable `virtfleet_here`, which it registered."""
+    return list((variables.get(HERE) or {}).get("instances") or [])
+
+
+def to_make(record: Record) -> bool:
+    """Say whether a stage has something to do for the record: it has not failed and is not to be deleted."""
+    return not record.get("failed") and record.get("todo") not in ("none", "wait", "delete")
+
+
+def to_unmake(record: Record) -> bool:
+    """Say whether the record is to leave nothing behind: never one that existed before the run and that only failed.
+
+    Each step takes what the one before could take away: a disk or a port of a guest that may still run is left alone.
+    """
+    if record.get("undone") is False:
+        return False
+    return record.get("todo") == "delete" or (bool(record.get("failed")) and not record.get("existing"))
+
+
+def made(record: Record, told: Record) -> Record:
+    """Return the record after a stage; once changed stays changed, whichever stage it was."""
+    return {**record, **told, "changed": bool(record.get("changed") or told.get("changed"))}
+
+
+def unmade(record: Record, told: Record) -> Record:
+    """Return the record after the undo of a stage: it keeps its reason, and its claim where something is left."""
+    if not told.get("failed"):
+        changed = bool(record.get("changed") or told.get("changed"))
+        return {**record, "undone": True, "changed": changed}
+    reasons = [record["msg"]] if record.get("failed") and record.get("msg") else []
+    message = "; ".join([*reasons, f"could not be undone: {told['msg']}"])
+    return {**record, "undone": False, "failed": True, "fault": "host", "msg": message}
+
+
+def lost(asked: Iterable[Record], reason: str) -> list[Record]:
+    """Return what a module would have told that could not even begin."""
+    return [{"uuid": one["uuid"], "failed": True, "fault": "host", "msg": reason} for one in asked]
+
+
+def merged(
+    records: list[Record], told: Iterable[Record], take: Callable[[Record, Record], Record] = made
+) -> list[Record]:
+    """Return all records, same length and order, with what the module told of those it took."""
+    by_uuid = {one["uuid"]: one for one in told}
+    return [take(one, by_uuid[one["uuid"]]) if one["uuid"] in by_uuid else one for one in records]
