@@ -15,7 +15,7 @@ LAB := $(SUDO) env PATH="$(ROOT)/$(BIN):$$PATH" LAB_NAME=$(LAB_NAME) LAB_NET=$(L
 LAB_TOOLS := command -v mmdebstrap >/dev/null && command -v ssh >/dev/null || $(SUDO) apt-get install -y -qq mmdebstrap debian-archive-keyring openssh-client
 
 .DEFAULT_GOAL := help
-.PHONY: help boot plan list audit delete hosts test unit lint sanity integration faults lab lab-down lab-test molecule clean bench-boot bench-scheduler
+.PHONY: help boot plan list audit delete hosts test unit lint sanity integration faults lab lab-down lab-test molecule clean bench-boot bench-scheduler bench-storage
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -87,6 +87,10 @@ bench-boot: $(BIN)/.test hosts ## Time 1 to 100 guests against the floor and aga
 
 bench-scheduler: $(BIN)/.test ## Time the scheduler on fleets of 200 to 10,000 hosts
 	@$(RUN) python tests/bench/scheduler/bench.py $(ARGS)
+
+bench-storage: $(BIN)/.test ## Time images beside curl, sha256sum and the unpackers
+	@command -v curl >/dev/null || $(SUDO) apt-get install -y -qq curl
+	@$(RUN) python tests/bench/storage/bench.py $(ARGS)
 
 clean: ## Remove the virtual environment and caches of this clone
 	rm -rf $(VENV) .cache .ansible build .pytest_cache .ruff_cache .hypothesis tests/output

@@ -9,11 +9,12 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.virtfleet.compute.plugins.filter.chosen_images import chosen_images
-from ansible_collections.virtfleet.compute.plugins.filter.image_shares import image_shares
+from ansible_collections.virtfleet.compute.plugins.filter.image_peers import image_peers
 from ansible_collections.virtfleet.compute.plugins.filter.image_table import image_table
 from ansible_collections.virtfleet.compute.plugins.filter.of_images import of_images
 from ansible_collections.virtfleet.compute.plugins.filter.on_hosts import on_hosts
 from ansible_collections.virtfleet.compute.plugins.module_utils._images.image import from_record
+from ansible_collections.virtfleet.compute.plugins.plugin_utils._image_shares import plan
 
 HOSTS = ["kvm1", "kvm2", "kvm3"]
 
@@ -31,6 +32,10 @@ def caches(**cached):
         {"name": host, "up": True, "extra": {"image_cache": [f"{identity(one)}.json" for one in cached.get(host, [])]}}
         for host in HOSTS
     ]
+
+
+def image_shares(records, told, run):
+    return plan(records, {one["name"]: one for one in told}.get, run, HOSTS)
 
 
 A, B = picture("a"), picture("b")
@@ -73,6 +78,17 @@ def test_failed_records_and_hosts_that_are_down_or_not_in_the_run_do_not_count()
     told = caches(kvm1=[A])
     told[0]["up"] = False
     assert image_shares(records, told, ["kvm1", "kvm2"]) == []
+
+
+def test_a_run_whose_hosts_have_everything_looks_at_no_other_host():
+    told = {"kvm1": caches(kvm1=[A])[0]}
+    assert plan(on_hosts([A], ["kvm1"]), lambda host: told[host], ["kvm1"], HOSTS) == []
+
+
+def test_who_hands_over_what_is_one_list():
+    share = {"id": "i", "url": "u", "checksum": "c"}
+    results = [{"item": "kvm1", "image_shares": [share]}, {"item": "kvm2", "unreachable": True}]
+    assert image_peers(results) == [{**share, "host": "kvm1"}]
 
 
 def test_images_are_chosen_by_name_and_a_wrong_one_is_told():
