@@ -24,7 +24,6 @@ from typing import Any
 NOBODY = 65534
 MOST_TRANSFERS = 64
 STALL = 30  # seconds that a client may take for a piece
-PIECE = 2**24
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -88,8 +87,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("ETag", tag)
         self.end_headers()
         self.wfile.flush()
-        while start < size:
-            start += os.sendfile(self.connection.fileno(), descriptor, start, min(PIECE, size - start))
+        with open(descriptor, "rb", closefd=False) as stream:
+            self.connection.sendfile(stream, start)
         return None
 
     def log_message(self, *_arguments: Any) -> None:

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
+import os
 import pathlib
 import time
 import urllib.parse
@@ -32,6 +34,8 @@ def ask(url, path=None, **headers):
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "localhost"])
 def test_another_host_gets_the_image_and_the_origin_is_not_asked(host, tmp_path, disk, address):
+    disk += os.urandom(20 * 2**20)  # more than a connection takes at once
+    host.web.files["/disk.qcow2"], host.digest = disk, "sha256:" + hashlib.sha256(disk).hexdigest()
     url = serve(host, address=address)
     host.web.requests.clear()
     told = {"id": host.image().id, "host": "kvm1", "url": url, "checksum": host.digest}
