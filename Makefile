@@ -15,7 +15,7 @@ LAB := $(SUDO) env PATH="$(ROOT)/$(BIN):$$PATH" LAB_NAME=$(LAB_NAME) LAB_NET=$(L
 LAB_TOOLS := command -v mmdebstrap >/dev/null && command -v ssh >/dev/null || $(SUDO) apt-get install -y -qq mmdebstrap debian-archive-keyring openssh-client
 
 .DEFAULT_GOAL := help
-.PHONY: help boot plan list audit delete hosts test unit lint sanity integration faults lab lab-down lab-test molecule clean bench-boot bench-scheduler bench-storage
+.PHONY: registry-test help boot plan list audit delete hosts test unit lint sanity integration faults lab lab-down lab-test molecule clean bench-boot bench-scheduler bench-storage
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,8 +40,8 @@ hosts: $(BIN)/.run ## Make this machine a compute host
 
 test: lint unit sanity integration ## Run everything that needs no other machine
 
-unit: $(BIN)/.test ## Run the unit tests
-	@$(RUN) pytest
+unit: $(BIN)/.test ## Run the unit tests, those of the registry on SQLite and on PostgreSQL
+	@$(RUN) VIRTFLEET_TEST_REGISTRY=both pytest
 
 lint: $(BIN)/.test ## Run ruff, yamllint, ansible-lint and the checks of docs and changelog
 	@$(RUN) ruff check plugins tests
@@ -65,6 +65,10 @@ integration: $(BIN)/.test hosts ## Boot real guests on this machine and look ins
 
 faults: $(BIN)/.test hosts ## Let images, disks, bridges, hosts and controllers fail under running boots (minutes)
 	@$(ROOT_RUN) pytest tests/integration/boot/test_failures.py
+
+registry-test: $(BIN)/.test ## Let twenty controllers boot on one registry, in SQLite and in PostgreSQL (minutes)
+	@$(RUN) VIRTFLEET_TEST_REGISTRY=both pytest tests/unit/plugins/module_utils/registry
+	@$(RUN) pytest -v tests/registry
 
 lab: $(BIN)/.run ## Start HOSTS=3 simulated compute hosts on this machine, for inventories/lab
 	@$(LAB_TOOLS)

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
 
+from ..plugin_utils._ahead import build
 from ..plugin_utils._runs import dead
 
 MODULE = "virtfleet.compute.claims"
+IDLE = ("none", "wait")
+# What hosts are sent next when there is something to build: packed while the registry works.
+NEXT = ("images", "volumes", "config_drives", "ports", "domains")
 
 
 class ActionModule(ActionBase):
@@ -22,6 +26,14 @@ class ActionModule(ActionBase):
         """Return what the module returned."""
         super().run(tmp, task_vars)
         args = self._task.args
+        instances = args.get("instances") or []
+        if any(one.get("todo") == "create" for one in instances):
+            build(self, NEXT, task_vars)
+        busy = any(one.get("todo", "none") not in IDLE for one in instances)
+        return {**self.claimed(args, task_vars), "busy": busy}
+
+    def claimed(self, args, task_vars):
+        """Return what the module returned in the end."""
         result = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
         over = dead(one["held_by"] for one in result.get("instances") or [] if one.get("held_by"))
         if not over:

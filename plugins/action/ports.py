@@ -10,3 +10,7 @@ from ..plugin_utils._action import StageAction
 
 class ActionModule(StageAction):
     """Runs the module ports."""
+
+    def beside(self, args):
+        """Say whether the host is to be told who is in the security groups that its rules name."""
+        return bool((args.get("members") or {}).get("groups")) and args.get("state") != "absent"

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
+from ..plugin_utils._ahead import build
 from ..plugin_utils._request.entry import image_records
 from ..plugin_utils._request.problems import report
 from ..plugin_utils._request.requests import flat, known
@@ -26,6 +27,10 @@ OPTIONS = (
     "projects",
     "instances",
 )
+
+# What is sent to hosts after they have told what they have: packed while they do.
+BOOT = ("claims",)
+DELETION = ("domains", "ports", "config_drives", "volumes", "claims")
 
 
 def with_ready(ready, images):
@@ -54,10 +59,8 @@ class ActionModule(ActionBase):
         records, problems = request(variables, existing)
         if problems:
             return {**result, "failed": True, "changed": False, "msg": report(problems), "instances": []}
-        warnings = ["Security groups are kept in the records, but this version does not enforce them."]
-        told = (
-            {"warnings": warnings} if any(port["security_groups"] for one in records for port in one["ports"]) else {}
-        )
         if self._task.args.get("tell_images"):
-            told["images"] = image_records(variables["virtfleet_images"])
-        return {**result, **told, "changed": False, "instances": known(records, existing)}
+            told = image_records(variables["virtfleet_images"])
+            return {**result, "changed": False, "images": told, "instances": known(records, existing)}
+        build(self, DELETION if all(one["state"] == "absent" for one in records) else BOOT, task_vars)
+        return {**result, "changed": False, "instances": known(records, existing)}

@@ -23,6 +23,10 @@ options:
         and after the last host was lost there still are claims to settle.
     type: bool
     default: false
+  also:
+    description: Hosts with something to do beside instances, such as those that must be told of new group members.
+    type: raw
+    default: []
 author:
   - The virtfleet.compute authors
 """
@@ -43,9 +47,9 @@ NOBODY = "!all"
 CONTROLLER = "localhost"
 
 
-def busy_hosts(records, pattern=False):
+def busy_hosts(records, pattern=False, also=()):
     """Return the names of the hosts with something to do."""
-    busy = sorted({one["host"] for one in records if one.get("todo") not in IDLE and one.get("host")})
+    busy = sorted({*also, *(one["host"] for one in records if one.get("todo") not in IDLE and one.get("host"))})
     if not pattern:
         return busy
     return ",".join([*busy, CONTROLLER]) if busy else NOBODY

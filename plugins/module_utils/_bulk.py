@@ -82,6 +82,13 @@ def summary(key: str, outcomes: list[Outcome]) -> str:
     return f"{len(bad)} of {len(outcomes)} {key} failed: " + "; ".join(f"{one.name}: {one.error}" for one in bad)
 
 
+def arguments(module: Any, key: str) -> dict[str, Any]:
+    """Return what the module was asked, without secrets and without the items and other long lists."""
+    spec = module.argument_spec
+    long = {key, *(name for name, option in spec.items() if option.get("elements") == "dict")}
+    return {name: value for name, value in module.params.items() if name not in long and not spec[name].get("no_log")}
+
+
 def finish(module: Any, key: str, items: list[dict[str, Any]], outcomes: list[Outcome], **more: Any) -> NoReturn:
     """Report the items under the key and end the module, as failed if any item failed."""
     result = {
@@ -92,6 +99,7 @@ def finish(module: Any, key: str, items: list[dict[str, Any]], outcomes: list[Ou
             if one.changed
         ],
         key: merge(items, outcomes),
+        "invocation": {"module_args": arguments(module, key)},
         **more,
     }
     message = summary(key, outcomes)

@@ -36,20 +36,22 @@ options:
     description:
       - Instance records as they flow through the stages of a boot.
       - V(present) needs C(name), C(uuid), C(host), C(flavor) and C(spec_digest), and takes C(project), C(domain),
-        C(ports), C(server_group) and C(resources).
-      - V(active) and V(absent) need C(name) and C(uuid).
+        C(ports), C(server_group), C(resources) and C(alternates), the hosts to claim on if C(host) has no room.
+      - All others need C(name) and C(uuid).
     type: list
     elements: dict
     required: true
   state:
     description:
-      - V(present) claims.
+      - V(present) claims. An instance that O(run) has claimed and not settled is moved when it comes with another
+        C(host) than before, keeps its addresses, and counts as a failed build of the host it was on.
+      - V(renewed) gives the claims of O(run) that are not settled another O(lease).
       - V(active) settles. The claims of O(run) become active; that of an instance with C(failed=true) is released,
         or put back to what it was before this run changed it, unless its record says C(undone=false). Such an instance
         stays failed, with its own C(msg).
       - V(absent) releases everything an instance holds. The log of what was done to it stays.
     type: str
-    choices: [present, active, absent]
+    choices: [present, renewed, active, absent]
     default: present
   run:
     description: What this run is called. A claim belongs to the run that made it until it is settled.
@@ -58,7 +60,7 @@ options:
   lease:
     description:
       - Seconds for which a claim belongs to O(run) alone. After that another run takes over what a dead run left.
-      - Claiming again renews the lease.
+      - Claiming again renews the lease, and so does O(state=renewed).
     type: int
     default: 900
   takeover:
@@ -87,6 +89,17 @@ options:
       - What is not said is Nova's default of 10, 20 and 51200; -1 is no limit.
     type: dict
     default: {}
+  group_members:
+    description:
+      - By host the security groups that rules of its ports name, each with the digest of the members that the host
+        knows, as M(virtfleet.compute.host_info) tells in C(extra.group_members). See RV(group_members).
+    type: dict
+    default: {}
+  leaving:
+    description: UUIDs of instances that are about to be deleted; they count as members of no security group.
+    type: list
+    elements: str
+    default: []
   who:
     description: On whose behalf, for the log of actions.
     type: str
@@ -136,6 +149,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+busy:
+  description: Whether there is an instance that has something left to do on a host.
+  returned: always
+  type: bool
+  sample: true
 instances:
   description: The instances as given, in the same order, with what the registry says of them.
   returned: when the registry could be used
@@ -185,6 +203,17 @@ instances:
       description: The run that is at work on it, or died at it.
       type: str
       returned: with O(state=present) for an instance that was refused for this
+    alternates:
+      description: The hosts that are left to try.
+      type: list
+      elements: str
+      returned: when O(state=present) claimed it on an alternate
+      sample: [kvm4]
+    reason:
+      description: Why it is not on the host that was asked for.
+      type: str
+      returned: when O(state=present) claimed it on an alternate
+      sample: 'kvm1 has no room: VCPU needs 2, 0 of 32 is free; its alternate kvm3 has room'
     generation:
       description: How often the promises of its host have changed.
       type: int
@@ -199,8 +228,16 @@ instances:
       type: bool
       returned: with O(state=active) for a failed instance
       sample: true
+group_members:
+  description:
+    - By host the C(members) that M(virtfleet.compute.ports) is to be given there, for the security groups that rules of
+      its ports name. Hosts that know them are left out.
+  returned: when a host is to be told
+  type: dict
+  sample: {kvm1: {serial: 412, groups: {default/bastion/lan: [10.0.0.20/32]}}}
 hosts:
-  description: Host records with the promises of now, for placing again what was refused.
+  description:
+    - Records of the O(hosts) that answered, or of all, with the promises of now, for placing again what was refused.
   returned: when an instance was refused by its host
   type: list
   elements: dict
@@ -209,20 +246,22 @@ hosts:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._bulk import finish, unique_names
+from ..module_utils._bulk import finish, merge, unique_names
 from ..module_utils._model.errors import ItemError
-from ..module_utils._registry import claims, report, settle
+from ..module_utils._registry import claims, members, report, settle
 from ..module_utils._registry.connection import writing
 from ..module_utils._registry.ledger import Terms
 
 ARGUMENTS = {
     "instances": {"type": "list", "elements": "dict", "required": True},
-    "state": {"type": "str", "choices": ["present", "active", "absent"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "renewed", "active", "absent"], "default": "present"},
     "run": {"type": "str", "required": True},
     "lease": {"type": "int", "default": 900},
     "takeover": {"type": "list", "elements": "str", "default": []},
     "hosts": {"type": "list", "elements": "dict", "default": []},
     "projects": {"type": "dict", "default": {}},
+    "group_members": {"type": "dict", "default": {}},
+    "leaving": {"type": "list", "elements": "str", "default": []},
     "who": {"type": "str", "default": ""},
     "why": {"type": "str", "default": ""},
     # A URL may carry a password.
@@ -240,9 +279,12 @@ def main():
     try:
         with writing(asked["registry_url"], asked["timeout"], rehearse=module.check_mode) as connection:
             outcomes, hosts = carry_out(connection, asked, terms(asked))
+            plugged = merge(instances, outcomes) if asked["state"] == "present" else []
+            groups = members.told(connection, plugged, asked["group_members"], asked["leaving"])
     except ItemError as error:
         module.fail_json(msg=str(error))
-    finish(module, "instances", instances, outcomes, **({"hosts": hosts} if hosts else {}))
+    more = {"hosts": hosts, "group_members": groups}
+    finish(module, "instances", instances, outcomes, **{key: value for key, value in more.items() if value})
 
 
 def terms(asked):
@@ -259,6 +301,8 @@ def terms(asked):
 
 def carry_out(connection, asked, given):
     """Return what became of each instance, and the hosts as they are now if one of them refused."""
+    if asked["state"] == "renewed":
+        return settle.renew(connection, asked["instances"], given), []
     if asked["state"] == "active":
         return settle.settle(connection, asked["instances"], given), []
     if asked["state"] == "absent":
@@ -266,7 +310,8 @@ def carry_out(connection, asked, given):
     outcomes = claims.claim(connection, asked["instances"], asked["hosts"], given)
     if not any(one.error and one.fault == "host" for one in outcomes):
         return outcomes, []
-    return outcomes, report.records(connection, [one["name"] for one in asked["hosts"]] or None)
+    answered = [one["name"] for one in asked["hosts"] if one.get("up") is not False]
+    return outcomes, report.records(connection, answered if asked["hosts"] else None)
 
 
 if __name__ == "__main__":

@@ -188,6 +188,9 @@ host:
           description: The machine types for the host's own architecture.
           type: list
           elements: str
+        group_members:
+          description: The security groups that rules of saved ports name, each with the digest of its members.
+          type: dict
         image_cache:
           description: The files of the image cache, images and their records.
           type: list
@@ -256,15 +259,13 @@ OPTIONS = {
 }
 
 
-def traces(module, record):
-    """Return which ports stand, and of which instances there is anything; unreadable ports are as told."""
-    folders = instance_folders(module.params["state_dir"])
+def look(module, record):
+    """Return what the host says of its ports; where they are unreadable, that all is as told."""
     try:
-        ports, owners = standing.look(Host(module.params["state_dir"], module.params["run_dir"]))
+        return standing.look(Host(module.params["state_dir"], module.params["run_dir"]))
     except ItemError as error:
         module.warn(f"{module.params['name']}: whether ports are damaged is not known: {error}")
-        ports, owners = set().union(*map(port_ids, record["instances"])), set()
-    return ports, {*folders, *owners}
+        return standing.Look(set().union(*map(port_ids, record["instances"])), set(), {})
 
 
 def main():
@@ -276,7 +277,9 @@ def main():
     try:
         with connect(params["uri"]) as connection:
             record = host.record(connection, params["name"], virt_type, params["state_dir"])
-        record = with_traces(record, *traces(module, record))
+        ports = look(module, record)
+        record = with_traces(record, ports.standing, {*ports.owners, *instance_folders(params["state_dir"])})
+        record["extra"]["group_members"] = ports.groups
     except ItemError as error:
         module.warn(f"{params['name']} is not used: {error}")
         record = down(params["name"], virt_type, str(error))

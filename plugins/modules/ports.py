@@ -14,8 +14,12 @@ description:
   - The rules stand before the tap does. They let a guest send only from its own MAC and addresses (IPv4, ARP, IPv6,
     neighbour discovery), and keep it from being a DHCP server or router and from sending VLAN tags, spanning tree or
     other kinds of frames, unless the port says C(port_security=false).
-  - All ports of a host are one ruleset that is replaced in one transaction, in the tables C(bridge virtfleet) and
-    C(ip virtfleet_nat). Tables, bridges and taps of others are never touched.
+  - A port with C(security_groups) lets pass what their rules say, in both directions, and answers to it. An empty list
+    lets nothing pass but address resolution and DHCP. A port without the key is not filtered.
+  - A connection that rules no longer allow is cut when they change, and only it. That needs C(conntrack) on the host.
+  - All ports of a host are one ruleset that is replaced in one transaction, in the tables C(bridge virtfleet),
+    C(ip virtfleet_nat) and, where the kernel does not track connections of bridges itself, C(inet virtfleet_state).
+    Tables, bridges and taps of others are never touched.
   - A network of type V(nat) gets a private bridge with the gateway's address, made when its first port is plugged, and
     reaches the outside masqueraded. A network of type V(bridge) uses a bridge that the host already has.
   - Each port is saved as C(ports/<id>.json) below O(state_dir), from which M(virtfleet.compute.port_hook) plugs it
@@ -50,6 +54,22 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  members:
+    description:
+      - Who is in the security groups that rules of this host's ports name, as stage claim tells it from the registry.
+      - Rules of ports that are not among O(instances) are changed in place, too. What a group that is not told of had
+        stays; one that nobody told of has no members, so that such a rule lets nobody in.
+    type: dict
+    default: {}
+    suboptions:
+      serial:
+        description: A number that grows. Members with a lower one than the host knows are passed over.
+        type: int
+        default: 0
+      groups:
+        description: By C(project/group/network) the addresses and ranges.
+        type: dict
+        default: {}
   plug_timeout:
     description:
       - Seconds after which a port that is not plugged is given up and undone.
@@ -138,53 +158,75 @@ instances:
           type: bool
 """
 
+import contextlib
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._bulk import Outcome, each, finish, unique_names
 from ..module_utils._model.errors import ItemError
-from ..module_utils._network import links, plug, saved, unplug
+from ..module_utils._network import links, members, plug, saved, unplug
 from ..module_utils._network.host import Host, read
 
+OPTIONS = {
+    "instances": {"type": "list", "elements": "dict", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "members": {
+        "type": "dict",
+        "default": {},
+        "options": {"serial": {"type": "int", "default": 0}, "groups": {"type": "dict", "default": {}}},
+    },
+    "plug_timeout": {"type": "float", "default": 10},
+    "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
+    "run_dir": {"type": "path", "default": "/run/virtfleet"},
+}
 
-def run(host, instances, absent, check_mode):
+
+def run(host, params, check_mode):
     """Read the host once, plan every instance and, unless in check mode, apply the plans in bulk."""
-    world = read(host)
-    if absent:
-        marked = links.ours()
+    instances = params["instances"]
+    if params["state"] == "absent":
+        world, marked = read(host), links.ours()
         outcomes = each(instances, lambda record: unplug.plan(world, record, marked))
-        return outcomes if check_mode else unplug.unplug(host, world, instances, outcomes)
+        return world, ({}, {}), outcomes if check_mode else unplug.unplug(host, world, instances, outcomes)
+    world = read(host, members.told(params["members"].get("serial"), params["members"].get("groups") or {}))
     outcomes = each(instances, lambda record: plug.plan(world, record))
-    return outcomes if check_mode else plug.plug(host, world, instances, outcomes)
+    groups = plug.regrouped(world)
+    return world, groups, outcomes if check_mode else plug.plug(host, world, instances, outcomes)
+
+
+def more(groups, outcomes):
+    """Return what the result has beside the instances where members of groups changed."""
+    before, after = groups
+    if not after:
+        return {}
+    instances = [
+        {"before_header": one.name, "after_header": one.name, "before": one.before, "after": one.after}
+        for one in outcomes
+        if one.changed
+    ]
+    header = {"before_header": "members of groups", "after_header": "members of groups"}
+    return {"changed": True, "diff": [{**header, "before": before, "after": after}, *instances]}
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec={
-            "instances": {"type": "list", "elements": "dict", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "plug_timeout": {"type": "float", "default": 10},
-            "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
-            "run_dir": {"type": "path", "default": "/run/virtfleet"},
-        },
-        supports_check_mode=True,
-    )
-    instances, absent = module.params["instances"], module.params["state"] == "absent"
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    params, instances = module.params, module.params["instances"]
     wrong = next((f"instance {at} has no name" for at, one in enumerate(instances, 1) if not one.get("name")), "")
     wrong = wrong or unique_names(instances)
     if wrong:
         module.fail_json(msg=wrong)
-    host = Host(module.params["state_dir"], module.params["run_dir"], module.params["plug_timeout"])
+    host, absent = Host(params["state_dir"], params["run_dir"], params["plug_timeout"]), params["state"] == "absent"
+    groups = ({}, {})
     try:
-        if module.check_mode:
-            outcomes = run(host, instances, absent, check_mode=True)
-        else:
-            with saved.lock(host.run_dir):
-                outcomes = run(host, instances, absent, check_mode=False)
-            for warning in [] if absent else plug.warnings(outcomes):
-                module.warn(warning)
+        with contextlib.nullcontext() if module.check_mode else saved.lock(host.run_dir):
+            world, groups, outcomes = run(host, params, module.check_mode)
+        for warning in [*world.warnings, *([] if module.check_mode or absent else plug.warnings(outcomes))]:
+            module.warn(warning)
     except ItemError as error:
         outcomes = [Outcome(one["name"], error=str(error), fault=error.fault) for one in instances]
-    finish(module, "instances", instances, outcomes)
+        if not instances:
+            module.fail_json(msg=str(error))
+    finish(module, "instances", instances, outcomes, **more(groups, outcomes))
 
 
 if __name__ == "__main__":

@@ -25,6 +25,14 @@ class StageAction(ActionBase):
         """Say whether this stage has something to do for a record that the run still works on."""
         return True
 
+    def unwanted(self, record):
+        """Say whether a record is to be taken back; a plan, in which something fails, has made nothing of it."""
+        return to_unmake(record) and (record.get("todo") == "delete" or not self._task.check_mode)
+
+    def beside(self, args):
+        """Say whether this stage has something to do that is not about a record."""
+        return False
+
     def run(self, tmp=None, task_vars=None):
         """Return what the module returned, its instances among all records of the host."""
         super().run(tmp, task_vars)
@@ -33,17 +41,22 @@ class StageAction(ActionBase):
             return self._execute_module(module_name=self._task.action, task_vars=task_vars)
         records = here(task_vars)
         away = args.get("state") == "absent"
-        asked = [one for one in records if (to_unmake(one) if away else to_make(one) and self.wanted(one))]
-        if not asked or (away and self._task.check_mode and not any(one["todo"] == "delete" for one in asked)):
-            return {"changed": False, "skipped": True, "instances": records}
+        asked = [one for one in records if (self.unwanted(one) if away else to_make(one) and self.wanted(one))]
+        if not asked and not self.beside(args):
+            return {"changed": False, "skipped": True, **self.handed_on(records)}
         result = self._execute_module(
             module_name=self._task.action, module_args={**args, "instances": asked}, task_vars=task_vars
         )
         told = result.get("instances")
+        if told is None and not asked:
+            return result
         if told is None:
             told = lost(asked, str(result.get("msg") or "the host could not go on: run again with -vvv"))
-        result.get("invocation", {}).get("module_args", {}).pop("instances", None)
         if not self._task.diff:
             result.pop("diff", None)
-        named = [one["uuid"] for one in asked]
-        return {**result, "asked": named, "instances": merged(records, told, unmade if away else made)}
+        done = self.handed_on(merged(records, told, unmade if away else made))
+        return {**result, **done, "asked": [one["uuid"] for one in asked]}
+
+    def handed_on(self, records):
+        """Return what the next stage finds."""
+        return {"instances": records, "to_undo": any(map(self.unwanted, records))}

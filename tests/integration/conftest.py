@@ -78,6 +78,9 @@ class Cloud:
                     ],
                 }
             },
+            "virtfleet_security_groups": {
+                "default": {"rules": [{"protocol": "tcp", "ports": 22}, {"protocol": "icmp"}]},
+            },
             "virtfleet_keypairs": {"test": self.key.with_suffix(".pub").read_text().strip()},
             "virtfleet_instances": [],
         }

@@ -59,6 +59,18 @@ def _cards(instance: Instance) -> list[dict[str, Any]]:
     return [{"id": one.id, "mac": one.mac, "tap": one.tap, "mtu": one.mtu} for one in instance.ports]
 
 
+def _filters(instance: Instance) -> dict[str, Any]:
+    """Return by the place of each port what it lets pass, in words short enough for a diff."""
+    return {
+        f"{place} ({one.network})": {
+            "port_security": one.port_security,
+            "security_groups": one.security_groups,
+            "allowed_address_pairs": one.allowed_address_pairs,
+        }
+        for place, one in enumerate(instance.ports)
+    }
+
+
 def _addresses(instance: Instance) -> dict[str, list[str]]:
     """Return the addresses of each port that the config drive tells the guest."""
     return {one.id: [address.address for address in one.addresses] for one in instance.ports}
@@ -79,6 +91,7 @@ FIELDS = (
     ("keys", _pick("keys"), "next boot", ""),
     ("ports", _cards, "next boot", ""),
     ("addresses", _addresses, "next boot", ""),
+    ("filters", _filters, "live", ""),
     ("flavor.name", _pick("flavor", "name"), "live", ""),
     ("state", _pick("state"), "live", ""),
     ("wait_for", _pick("wait_for"), "live", ""),

@@ -52,6 +52,7 @@ PART_KEYS = {
         "subnets",
         "port_security",
         "security_groups",
+        "allowed_address_pairs",
         "tap",
     ),
 }

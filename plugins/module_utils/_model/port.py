@@ -42,6 +42,8 @@ class Port:
     addresses: tuple[Address, ...] = ()
     subnets: list[dict[str, Any]] = field(default_factory=list)
     port_security: bool = True
+    security_groups: list[dict[str, Any]] = field(default_factory=list)
+    allowed_address_pairs: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def from_record(cls, record: dict[str, Any], where: str = "the port") -> Port:

@@ -214,32 +214,48 @@ NETWORK = record(
     },
 )
 
+PROTOCOLS = ("any", "tcp", "udp", "sctp", "icmp", "icmpv6", "gre", "esp", "ah", "vrrp")
+
 SECURITY_GROUP = record(
     "What may pass.",
     [],
     {
         "rules": listing(
-            "All that is allowed; nothing else passes.",
+            "All that is allowed; nothing else passes, except out of a guest whose groups have `open_egress`.",
             record(
                 "One thing that is allowed.",
                 [],
                 {
                     "direction": choice("Seen from the guest.", "ingress", "egress", default="ingress"),
-                    "protocol": choice("The protocol.", "any", "tcp", "udp", "icmp", default="any"),
+                    "ethertype": choice("Default: both, or that of protocol and remote.", "IPv4", "IPv6"),
+                    "protocol": choice("The protocol.", *PROTOCOLS, default="any"),
                     "ports": {
                         "type": ["integer", "string"],
-                        "description": "A port or a range such as `8000-8099`, for tcp and udp. Default: all.",
+                        "description": "A port or a range such as `8000-8099`, for tcp, udp and sctp. Default: all.",
                         "minimum": 1,
                         "maximum": 65535,
                         "pattern": r"^[1-9][0-9]{0,4}(-[1-9][0-9]{0,4})?$",
                         "x-valid": "a port from 1 to 65535 or a range such as '8000-8099'",
                         "examples": [443],
                     },
+                    "icmp_type": number("Type of the message, for icmp and icmpv6. Default: all.", 0, 255),
+                    "icmp_code": number("Code beside icmp_type. Default: all.", 0, 255),
                     "remote": text("The range of the other side. Default: anywhere.", examples=["0.0.0.0/0"]),
-                    "remote_group": text("The other side is any guest of this security group.", examples=["bastion"]),
+                    "remote_group": text("The other side is any guest of this group, in the same project."),
+                    "description": {"type": "string", "description": "For people.", "maxLength": 255},
                 },
             ),
-        )
+        ),
+        "open_egress": {
+            "type": "boolean",
+            "description": "Lets everything out, as a new group of Neutron does. Default: where no rule is of egress.",
+        },
+        "stateful": {
+            "type": "boolean",
+            "description": "Answers to what was let pass do so too. Groups of both kinds do not go together.",
+            "default": True,
+        },
+        "description": {"type": "string", "description": "For people.", "maxLength": 255},
     },
 )
 
@@ -320,13 +336,36 @@ INSTANCE = record(
                     "network": text("A name of virtfleet_networks."),
                     "fixed_ip": or_null(text("The address it must have; not with a count above 1.")),
                     "port_security": {"type": "boolean", "description": "Overrules the network's."},
+                    "allowed_address_pairs": listing(
+                        "What else the port may send from: addresses of a router, a cluster or a container network.",
+                        record(
+                            "An address or range.",
+                            ["ip_address"],
+                            {
+                                "ip_address": text("An address or a range.", examples=["10.0.0.250", "10.244.0.0/16"]),
+                                "mac_address": text(
+                                    "Default: the port's own.",
+                                    pattern=r"^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$",
+                                    **{"x-valid": "a MAC address such as 00:00:5e:00:01:0a"},
+                                ),
+                            },
+                        ),
+                        maxItems=10,
+                    ),
                 },
             ),
             "examples": [[{"network": "lan"}], [{"network": "lan", "fixed_ip": "10.0.0.31"}]],
         },
-        "security_groups": listing(
-            "Names of virtfleet_security_groups.", text("A name."), uniqueItems=True, examples=[["web"]]
-        ),
+        "security_groups": {
+            **listing(
+                "Names of virtfleet_security_groups. `default` is always there: it lets everything out, and in from "
+                "guests that have it too, unless you define it. An empty list lets nothing pass.",
+                text("A name."),
+                uniqueItems=True,
+                examples=[["web"]],
+            ),
+            "default": ["default"],
+        },
         "server_group": or_null(text("A name of virtfleet_server_groups.")),
         "key_name": or_null(text("A name of virtfleet_keypairs: who may log in.")),
         "user_data": or_null(
@@ -479,7 +518,14 @@ VARIABLES = {
         "What may pass to and from guests, by name.",
         NAME,
         SECURITY_GROUP,
-        {"web": {"rules": [{"protocol": "tcp", "ports": 443}, {"direction": "egress"}]}},
+        {
+            "web": {
+                "rules": [
+                    {"protocol": "tcp", "ports": 443},
+                    {"protocol": "tcp", "ports": 22, "remote_group": "default"},
+                ]
+            }
+        },
     ),
     "virtfleet_server_groups": catalogue(
         "Which guests share a host and which do not, by name.", NAME, SERVER_GROUP, {"web": {"policy": "anti-affinity"}}

@@ -13,9 +13,10 @@ from dataclasses import replace
 from types import ModuleType
 
 from .._model.errors import ItemError
-from . import bridge, nat
+from . import bridge, nat, nft
 from .links import OURS, Link
 from .port import Port
+from .settings import SHOW_BRIDGED
 
 BACKENDS: dict[str, ModuleType] = {"bridge": bridge, "nat": nat}
 
@@ -56,5 +57,7 @@ def links_of(below: dict[str, Link], ports: list[Port]) -> list[Link]:
 
 
 def settings_of(ports: list[Port]) -> dict[str, str]:
-    """Return the kernel settings that the ports need."""
-    return {path: value for port in ports for path, value in backend(port).settings(port).items()}
+    """Return the kernel settings that the ports need; those of all where connections of bridges are not tracked."""
+    own = {path: value for port in ports for path, value in backend(port).settings(port).items()}
+    stateful = any(port.filtered and port.stateful for port in ports)
+    return {**own, **SHOW_BRIDGED} if stateful and not nft.tracks_bridges() else own

@@ -29,7 +29,7 @@ SCRIPT = """\
 [ "$2" = prepare ] || exit 0
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 cd "{state_dir}/ports" 2>/dev/null || exit 0
-taps='' quoted='' missing=''
+taps='' quoted='' missing='' filtered=''
 for tap in $(sed -n "s/.*<target dev=['\\"]\\(tap[0-9a-f]\\{{11\\}}\\)['\\"].*/\\1/p"); do
     id=${{tap#tap}} # the first 11 characters of the port id, without its dash after the eighth
     set -- "${{id%???}}-${{id#????????}}"*.json
@@ -38,10 +38,15 @@ for tap in $(sed -n "s/.*<target dev=['\\"]\\(tap[0-9a-f]\\{{11\\}}\\)['\\"].*/\
     taps="$taps $tap" quoted="$quoted${{quoted:+, }}\\"$tap\\""
 done
 [ -n "$taps" ] || exit 0
-if [ -z "$missing" ]; then
-    case $(nft "list chain bridge {guard} from_guest; get element bridge {guard} guests {{ $quoted }}" 2>/dev/null) in
-        *'vmap @guests'*'elements ='*) exit 0 ;;
+loaded() {{ # whether the chain looks into the map, and the map has all these taps
+    case $(nft "list chain bridge {guard} $1; get element bridge {guard} $2 {{ $3 }}" 2>/dev/null) in
+        *"vmap @$2"*'elements ='*) return 0 ;;
     esac
+    return 1
+}}
+if [ -z "$missing" ] && loaded from_guest guests "$quoted"; then
+    [ -z "$filtered" ] && exit 0
+    loaded to_guest inward "$filtered" && loaded leave_guest outward "$filtered" && exit 0
 fi
 exec {python} -I -S "{archive}" "{state_dir}" "{run_dir}" $taps
 """
@@ -63,14 +68,21 @@ except ItemError as error:
 SOURCES = (
     "_bulk",
     "_model.errors",
+    "_model.membership",
     "_network.backends",
     "_network.bridge",
+    "_network.ctmark",
+    "_network.flows",
+    "_network.groups",
     "_network.host",
     "_network.links",
+    "_network.members",
     "_network.nat",
     "_network.nft",
+    "_network.nftext",
     "_network.plug",
     "_network.port",
+    "_network.rules",
     "_network.ruleset",
     "_network.saved",
     "_network.settings",

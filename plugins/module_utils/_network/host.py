@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from . import links, nft, saved
+from . import links, members, nft, saved
 from .backends import BACKENDS, merge
 from .links import Link
+from .members import Members
 from .port import Port
 from .ruleset import text
 
@@ -30,6 +32,8 @@ class World:
     `saved` are the port files, `ports` the same with the planned ones.
     `addresses` and `claimed` are IPv4 addresses with prefix by link, `below` the links of ours that taps are put on,
     `taps` the id of the port that a tap is for, `rules` whether the rules of the saved ports stand as loaded.
+    `members` are those that rules know now, `told` the same with what the controller tells in this run.
+    `warnings` are what went wrong beside the ports.
     """
 
     saved: dict[str, Port]
@@ -39,6 +43,9 @@ class World:
     below: dict[str, Link] = field(default_factory=dict)
     taps: dict[str, str] = field(default_factory=dict)
     ports: dict[str, Port] = field(default_factory=dict)
+    members: dict[str, Members] = field(default_factory=dict)
+    told: dict[str, Members] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def claim(self, port: Port) -> None:
         """Count the port as one of this host, in place of an earlier version of it, and its addresses as taken."""
@@ -54,15 +61,24 @@ class World:
             self.claimed.setdefault(port.bridge, set()).update(port.gateways)
 
 
-def read(host: Host) -> World:
-    """Return the world: saved ports, addresses, and whether the rules stand."""
+def rules_of(ports: Iterable[Port], known: Mapping[str, Members]) -> str:
+    """Return the ruleset of this host with these ports and members of groups."""
+    ports = list(ports)
+    return text(ports, known, any(port.filtered for port in ports) and nft.tracks_bridges())
+
+
+def read(host: Host, told: Mapping[str, Members] | None = None) -> World:
+    """Return the world: saved ports, members of groups, addresses, and whether the rules stand."""
     ports = saved.read(host.state_dir)
+    known = members.read(host.state_dir)
     addresses = links.read_addresses()
     world = World(
         saved=ports,
         addresses=addresses,
-        rules=nft.stands(text(ports.values()), host.run_dir),
+        rules=nft.stands(rules_of(ports.values(), known), host.run_dir),
         claimed={link: set(taken) for link, taken in addresses.items()},
+        members=known,
+        told=members.merged(known, told or {}),
     )
     for port in ports.values():
         if port.type in BACKENDS:  # or a later version of this collection saved it

@@ -11,16 +11,26 @@ changes the listing.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import re
 import subprocess
 
 from .._model.errors import ItemError
+from .groups import STATE
 from .ruleset import GUARD, NAT
 from .saved import replace
 
-OURS = {f"bridge {GUARD}", f"ip {NAT}"}
+OURS = {f"bridge {GUARD}", f"ip {NAT}", f"inet {STATE}"}
+PROBE = """\
+table bridge virtfleet_probe {
+    chain probe {
+        type filter hook prerouting priority 0; policy accept;
+        ct state established accept
+    }
+}
+"""
 
 
 def nft(*arguments: str, stdin: str = "") -> str:
@@ -33,6 +43,19 @@ def nft(*arguments: str, stdin: str = "") -> str:
         words = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
         raise ItemError(f"nft refused the rules of this host: {words[0]}")
     return done.stdout
+
+
+@functools.lru_cache(maxsize=1)
+def tracks_bridges() -> bool:
+    """Say whether this kernel knows the state of connections between the ports of a bridge (nf_conntrack_bridge).
+
+    It is asked with rules that are only checked. One without needs br_netfilter, which shows frames to the inet tables.
+    """
+    try:
+        nft("-c", "-f", "-", stdin=PROBE)
+    except ItemError:
+        return False
+    return True
 
 
 def digest(content: str) -> str:

@@ -16,12 +16,12 @@ from typing import Any
 
 from .._bulk import Outcome, attempt, failed
 from .._model.errors import ItemError
-from . import links, nft, saved, settings, unplug
+from . import flows, links, members, nft, saved, settings, unplug
 from .backends import backend, links_of, settings_of, tap
-from .host import Host, World, read
+from .host import Host, World, read, rules_of
 from .links import Link
+from .members import Members
 from .port import Port, of_record, to_dict
-from .ruleset import text
 
 
 def check(world: World, port: Port) -> None:
@@ -82,24 +82,59 @@ def plan(world: World, record: dict[str, Any]) -> Outcome:
     return Outcome(record["name"], changed, before=before, after=after, facts=facts(record, ports, not changed))
 
 
+def regrouped(world: World) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the groups whose members change for the rules of this host, before and after, with their addresses."""
+    wanted = members.of_ports(world.ports.values(), world.told)
+    known = members.of_ports(world.ports.values(), world.members)
+    told = {key: list(known[key].addresses) if key in known else None for key in wanted}
+    after = {key: list(one.addresses) for key, one in wanted.items()}
+    different = [key for key in wanted if told[key] != after[key]]
+    return {key: told[key] for key in different}, {key: after[key] for key in different}
+
+
 def restore(host: Host, world: World, ports: Iterable[Port]) -> None:
-    """Put the port files back to what they were."""
+    """Put the port files and the members of groups back to what they were."""
     ports = list(ports)
     saved.write(host.state_dir, [world.saved[port.id] for port in ports if port.id in world.saved])
     saved.remove(host.state_dir, [port for port in ports if port.id not in world.saved])
+    members.write(host.state_dir, world.members)
 
 
 def save_and_filter(host: Host, world: World, ports: list[Port]) -> None:
     """Save the ports and load the rules of the host with them; if either fails, both are as before."""
     different = [port for port in ports if world.saved.get(port.id) != port]
-    if not different and world.rules:
+    final = {**world.saved, **{port.id: port for port in ports}}
+    groups = members.of_ports(final.values(), world.told)
+    if not different and world.rules and groups == members.of_ports(final.values(), world.members):
         return
     try:
         saved.write(host.state_dir, different)
-        nft.load(text({**world.saved, **{port.id: port for port in ports}}.values()), host.run_dir)
+        members.write(host.state_dir, groups)
+        nft.load(rules_of(final.values(), groups), host.run_dir)
     except ItemError:
         restore(host, world, different)
         raise
+    cut(world, final, groups)
+
+
+def cut(world: World, final: dict[str, Port], groups: dict[str, Members]) -> None:
+    """Cut the connections that the rules of a port no longer allow, where these have changed."""
+    changed = [
+        port
+        for port in final.values()
+        if port.filtered and view(port, groups) != view(world.saved.get(port.id), world.members)
+    ]
+    try:
+        flows.enforce(changed, groups)
+    except ItemError as error:
+        world.warnings.append(str(error))
+
+
+def view(port: Port | None, groups: dict[str, Members]) -> Any:
+    """Return what a port lets pass, with the members of the groups in it."""
+    if port is None or not port.filtered:
+        return None
+    return port.rules, port.stateful, {key: one.addresses for key, one in members.of_ports([port], groups).items()}
 
 
 def connect(host: Host, world: World, ports: list[Port]) -> dict[str, str]:
@@ -128,12 +163,14 @@ def apply(host: Host, world: World, asked: dict[str, list[Port]], outcomes: list
     """Plug what is planned, in bulk; an instance that fails is undone and does not stop the others."""
     changing = [outcome.name for outcome in outcomes if outcome.changed]
     ports = [port for name in changing for port in asked[name]]
-    if not changing:
+    if not changing and regrouped(world) == ({}, {}):
         return outcomes
     try:
         save_and_filter(host, world, ports)
         errors = connect(host, world, ports)
     except ItemError as error:
+        if not changing:
+            raise
         with contextlib.suppress(ItemError):
             undo(host, world, ports)
         lost = {"error": str(error), "fault": error.fault, "changed": False, "facts": {}}
@@ -162,7 +199,8 @@ def undo(host: Host, world: World, ports: list[Port]) -> None:
 def warnings(outcomes: list[Outcome]) -> list[str]:
     """Return what keeps guests of nat networks from the outside although every port of theirs is plugged."""
     told = [port for outcome in outcomes if outcome.changed for port in outcome.facts.get("ports", [])]
-    bridges = sorted({port["bridge"] for port in told if port.get("type") == "nat"})
+    shown = bool(told) and not nft.tracks_bridges()  # to the forward chains, with all that guests of one bridge send
+    bridges = sorted({port["bridge"] for port in told if port.get("type") == "nat" or shown})
     return [
         f"{chain} drops what is forwarded by default: guests on {', '.join(bridges)} reach this host and not the "
         "outside (nor each other where net.bridge.bridge-nf-call-iptables is 1); accept them in that chain"

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .._model.errors import ItemError
+from . import rules
+from .rules import Rule
 
 PORT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
@@ -24,6 +26,9 @@ class Port:
 
     `addresses` are the addresses that the guest may use, without prefix; empty means that nobody told us (DHCP of
     others). `gateways` are those of the network's IPv4 subnets with prefix ("10.0.0.1/24"). `tap` is named from `id`.
+    `rules` are what its security groups let pass, if they are about it at all (`filtered`); with `stateful` answers to
+    it pass too. `pairs` are what it may send from beside its own ("52:54:00:00:00:01 10.0.0.9/32").
+    `zone` is the kernel's of the connections of its network, where addresses may be those of another network too.
     """
 
     id: str
@@ -39,6 +44,11 @@ class Port:
     addresses: tuple[str, ...] = ()
     gateways: tuple[str, ...] = ()
     port_security: bool = True
+    filtered: bool = False
+    stateful: bool = True
+    rules: tuple[Rule, ...] = ()
+    pairs: tuple[str, ...] = ()
+    zone: int = 0
 
 
 def tap_name(port_id: str) -> str:
@@ -89,6 +99,10 @@ def from_record(record: dict[str, Any], position: int) -> Port:
     mtu = parsed(what, "mtu", int, values.get("mtu") or 1500)
     if not 576 <= mtu <= 65521:
         raise ItemError(f"{what} has mtu {mtu}: want 576 to 65521", fault="request")
+    guarded = values.get("port_security") is not False
+    groups = values.get("security_groups")
+    place = (str(record.get("project") or "default"), str(values.get("network")))
+    mac = needed({"mac": str(values.get("mac") or "").lower()}, "mac", what, MAC)
     return Port(
         id=port_id,
         instance=record["name"],
@@ -98,15 +112,26 @@ def from_record(record: dict[str, Any], position: int) -> Port:
         type=needed(values, "type", what),
         bridge=needed(values, "bridge", what, LINK_NAME),
         mtu=mtu,
-        mac=needed({"mac": str(values.get("mac") or "").lower()}, "mac", what, MAC),
+        mac=mac,
         tap=tap,
         addresses=tuple(
             str(parsed(what, "address", ipaddress.ip_address, each.get("address")))
             for each in values.get("addresses") or []
         ),
         gateways=gateways(values.get("subnets") or [], what),
-        port_security=values.get("port_security") is not False,
+        port_security=guarded,
+        filtered=guarded and groups is not None,
+        stateful=all(one.get("stateful", True) for one in groups or []),
+        rules=rules.of_groups(groups or [], what, place) if guarded else (),
+        pairs=tuple(sorted({pair(one, mac, what) for one in values.get("allowed_address_pairs") or [] if guarded})),
     )
+
+
+def pair(values: dict[str, Any], mac: str, what: str) -> str:
+    """Return an allowed address pair as a port keeps it."""
+    network = parsed(what, "address pair", ipaddress.ip_network, values.get("ip_address"))
+    other = str(values.get("mac_address") or mac).lower()
+    return f"{needed({'mac': other}, 'mac', what, MAC)} {network}"
 
 
 def of_record(record: dict[str, Any]) -> list[Port]:
@@ -116,13 +141,21 @@ def of_record(record: dict[str, Any]) -> list[Port]:
 
 def to_dict(port: Port) -> dict[str, Any]:
     """Return the port as what JSON can hold."""
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(port).items()}
+    return {key: plain(value) for key, value in asdict(port).items()}
+
+
+def plain(value: Any) -> Any:
+    """Return the value with lists for tuples, as JSON gives it back."""
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    return [plain(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def from_dict(values: dict[str, Any]) -> Port:
     """Return the port that to_dict was given; keys of a later version are left out."""
     known = {field.name for field in fields(Port)} & set(values)
-    return Port(**{key: tuple(values[key]) if isinstance(values[key], list) else values[key] for key in known})
+    given = {key: tuple(values[key]) if isinstance(values[key], list) else values[key] for key in known}
+    return Port(**{**given, "rules": tuple(rules.from_dict(one) for one in given.get("rules") or ())})
 
 
 def link_local(mac: str) -> str:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The nftables ruleset of a host, as text, from its saved ports. Pure: the same ports give the same bytes. Private.
 
-One transaction replaces both of our tables and nothing else. A port adds elements to sets and maps and never a rule,
-so a frame costs the same few lookups with one port and with five hundred.
+One transaction replaces our tables and nothing else. A port adds elements to sets and maps and never a rule (but for
+address pairs that are ranges), so a frame costs the same few lookups with one port and with five hundred.
 
 Who may send what (nft evaluates `guests` by the tap a frame comes from; a tap that is not in it is not ours):
 
@@ -21,8 +21,12 @@ Who may send what (nft evaluates `guests` by the tap a frame comes from; a tap t
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from . import groups
+from .members import Members
+from .nftext import chain, fresh, holder
 from .port import Port, link_local
 
 GUARD = "virtfleet"
@@ -45,8 +49,9 @@ GUARD_CHAINS = """\
     }
     chain guard_ip {
         udp sport 67 udp dport 68 drop
-        iifname . ip saddr @addresses4 accept
+        iifname . ether saddr . ip saddr @addresses4 accept
         ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept
+        jump pairs
         drop
     }
     chain guard_arp {
@@ -55,17 +60,19 @@ GUARD_CHAINS = """\
         arp hlen != 6 drop
         arp plen != 4 drop
         iifname . arp saddr ether != @macs drop
-        iifname . arp saddr ip @addresses4 accept
-        arp operation request arp saddr ip 0.0.0.0 iifname . arp daddr ip @addresses4 accept
+        iifname . arp saddr ether . arp saddr ip @addresses4 accept
+        arp operation request arp saddr ip 0.0.0.0 iifname . ether saddr . arp daddr ip @addresses4 accept
+        jump pairs_arp
         drop
     }
     chain guard_ip6 {
         icmpv6 type { nd-router-advert, nd-redirect } drop
-        icmpv6 type nd-neighbor-advert iifname . @th,64,128 != @targets drop
+        icmpv6 type nd-neighbor-advert iifname . @th,64,128 != @targets jump pairs_advert
         udp sport 547 udp dport 546 drop
-        iifname . ip6 saddr @addresses6 accept
+        iifname . ether saddr . ip6 saddr @addresses6 accept
         ip6 saddr :: icmpv6 type nd-neighbor-solicit iifname . @th,64,128 @targets accept
         ip6 saddr :: icmpv6 type { nd-router-solicit, mld-listener-report, mld2-listener-report } accept
+        jump pairs
         drop
     }
     chain guarded_mac {
@@ -105,13 +112,6 @@ NAT_CHAINS = """\
 """
 
 
-def holder(kind: str, name: str, header: str, elements: Iterable[str]) -> str:
-    """Return a set or a map; nft takes no empty list of elements."""
-    lines = ",\n            ".join(sorted(set(elements)))
-    body = f"        elements = {{\n            {lines}\n        }}\n" if lines else ""
-    return f"    {kind} {name} {{\n        {header}\n{body}    }}\n"
-
-
 def verdict(port: Port) -> str:
     """Return what happens to the frames of a port."""
     if not port.port_security:
@@ -119,25 +119,56 @@ def verdict(port: Port) -> str:
     return "jump guarded" if port.addresses else "jump guarded_mac"
 
 
-def own_addresses(port: Port) -> list[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """Return the addresses that a port may send from, its link-local one included."""
-    return [ipaddress.ip_address(address) for address in (*port.addresses, link_local(port.mac))]
+def own_addresses(port: Port) -> list[tuple[str, Any]]:
+    """Return the (MAC, address) that a port may send from: link-local ones and the pairs that are one address too."""
+    own = [(port.mac, ipaddress.ip_network(address)) for address in port.addresses]
+    known = [*own, *pairs_of(port)]
+    macs = dict.fromkeys([port.mac, *(mac for mac, _network in known)])
+    local = [(mac, ipaddress.ip_network(link_local(mac))) for mac in macs]
+    return [(mac, one.network_address) for mac, one in (*known, *local) if one.prefixlen == one.max_prefixlen]
+
+
+def pairs_of(port: Port) -> list[tuple[str, Any]]:
+    """Return the allowed address pairs of a port, each (MAC, network)."""
+    parts = [pair.partition(" ") for pair in port.pairs]
+    return [(mac, ipaddress.ip_network(network)) for mac, _blank, network in parts]
 
 
 def guard_sets(ports: list[Port]) -> str:
     """Return the sets that the guard chains look into."""
     guarded = [port for port in ports if port.port_security]
-    own = [(port.tap, address) for port in guarded for address in own_addresses(port) if port.addresses]
-    own4 = [f'"{tap}" . {address}' for tap, address in own if address.version == 4]
-    own6 = [(tap, address) for tap, address in own if address.version == 6]
-    macs = [f'"{port.tap}" . {port.mac}' for port in guarded]
+    own = [(port.tap, mac, address) for port in guarded for mac, address in own_addresses(port) if port.addresses]
+    own4 = [f'"{tap}" . {mac} . {address}' for tap, mac, address in own if address.version == 4]
+    own6 = [(tap, mac, address) for tap, mac, address in own if address.version == 6]
+    macs = [f'"{port.tap}" . {mac}' for port in guarded for mac in (port.mac, *(one for one, _net in pairs_of(port)))]
+    targets = [f'"{tap}" . {int(one):#034x}' for tap, _mac, one in own6]
     return (
         holder("map", "guests", "type ifname : verdict", (f'"{port.tap}" : {verdict(port)}' for port in ports))
         + holder("set", "macs", "type ifname . ether_addr", macs)
-        + holder("set", "addresses4", "type ifname . ipv4_addr", own4)
-        + holder("set", "addresses6", "type ifname . ipv6_addr", (f'"{tap}" . {address}' for tap, address in own6))
-        + holder("set", "targets", "typeof iifname . @th,64,128", (f'"{tap}" . {int(one):#034x}' for tap, one in own6))
+        + holder("set", "addresses4", "type ifname . ether_addr . ipv4_addr", own4)
+        + holder(
+            "set", "addresses6", "type ifname . ether_addr . ipv6_addr", (f'"{t}" . {m} . {a}' for t, m, a in own6)
+        )
+        + holder("set", "targets", "typeof iifname . @th,64,128", targets)
     )
+
+
+def pair_chains(ports: list[Port]) -> str:
+    """Return the chains of address pairs that are ranges: rare, so a rule each."""
+    bodies: dict[str, list[str]] = {"pairs": [], "pairs_arp": [], "pairs_advert": []}
+    guarded = [port for port in ports if port.port_security and port.addresses]
+    for tap, mac, net in ((port.tap, mac, net) for port in guarded for mac, net in pairs_of(port)):
+        if net.prefixlen == net.max_prefixlen:
+            continue
+        if net.version == 4:
+            bodies["pairs"].append(f'iifname "{tap}" ether saddr {mac} ip saddr {net} accept')
+            bodies["pairs_arp"].append(f'iifname "{tap}" arp saddr ether {mac} arp saddr ip {net} accept')
+            continue
+        bodies["pairs"].append(f'iifname "{tap}" ether saddr {mac} ip6 saddr {net} accept')
+        target = f"@th,64,128 & {int(net.netmask):#034x} == {int(net.network_address):#034x}"
+        bodies["pairs_advert"].append(f'iifname "{tap}" {target} return')
+    bodies["pairs_advert"].append("drop")
+    return "".join(chain(name, body) for name, body in bodies.items())
 
 
 def nat_sets(ports: list[Port]) -> str:
@@ -151,16 +182,17 @@ def nat_sets(ports: list[Port]) -> str:
     )
 
 
-def fresh(table: str, body: str) -> str:
-    """Return the lines that leave the table with this body, or without one gone, whatever stood before."""
-    again = f"table {table} {{\n{body}}}\n" if body else ""
-    return f"add table {table}\ndelete table {table}\n{again}"
+def text(ports: Iterable[Port], members: Mapping[str, Members] | None = None, native: bool = False) -> str:
+    """Return the ruleset of a host with these ports, as one transaction for `nft -f`.
 
-
-def text(ports: Iterable[Port]) -> str:
-    """Return the ruleset of a host with these ports, as one transaction for `nft -f`."""
+    `members` are those of the groups that rules name, `native` whether the kernel tracks connections of bridges itself.
+    """
     ports = sorted(ports, key=lambda port: port.id)
     routed = [port for port in ports if port.type == "nat"]
-    return fresh(f"bridge {GUARD}", guard_sets(ports) + GUARD_CHAINS if ports else "") + fresh(
-        f"ip {NAT}", nat_sets(routed) + NAT_CHAINS if routed else ""
+    guard = guard_sets(ports) + pair_chains(ports) + GUARD_CHAINS if ports else ""
+    state = "" if native else groups.state_body(ports)
+    return (
+        fresh(f"bridge {GUARD}", guard + groups.body(ports, members or {}, native))
+        + fresh(f"ip {NAT}", nat_sets(routed) + NAT_CHAINS if routed else "")
+        + fresh(f"inet {groups.STATE}", state)
     )

@@ -11,6 +11,8 @@ from .._model.errors import ItemError
 
 SYSCTL = "/proc/sys/net"
 ROUTES = "/proc/net/route"
+# br_netfilter shows the frames of bridges to the ip and ip6 tables, and so to connection tracking.
+SHOW_BRIDGED = {f"{SYSCTL}/bridge/bridge-nf-call-{kind}": "1" for kind in ("iptables", "ip6tables")}
 
 
 def forwarding(link: str) -> str:

@@ -5,10 +5,26 @@
 
 from __future__ import annotations
 
-from . import saved
+from typing import NamedTuple
+
+from . import members, saved
 from .backends import BACKENDS
 from .host import Host, World, read
 from .plug import differences
+
+
+class Look(NamedTuple):
+    """What a host says of its ports.
+
+    Attributes:
+        standing: the ids of the ports that stand.
+        owners: the uuids of the instances that ports are saved of.
+        groups: the groups that rules of the ports name, each with the digest of the members that the host knows.
+    """
+
+    standing: set[str]
+    owners: set[str]
+    groups: dict[str, str]
 
 
 def standing(world: World) -> set[str]:
@@ -21,15 +37,16 @@ def standing(world: World) -> set[str]:
     return {port.id for port in ports if differences(world, [port]) == ({}, {})}
 
 
-def look(host: Host) -> tuple[set[str], set[str]]:
-    """Return the ids of the ports that stand, and the uuids of the instances that ports are saved of.
+def look(host: Host) -> Look:
+    """Return what a host says of its ports.
 
     Where something is missing it is looked at again under the lock, for another run may be about to plug it.
     """
     if not saved.read(host.state_dir):
-        return set(), set()
+        return Look(set(), set(), {})
     world = read(host)
     if len(standing(world)) < len(world.saved):
         with saved.lock(host.run_dir):
             world = read(host)
-    return standing(world), {port.uuid for port in world.saved.values()}
+    owners = {port.uuid for port in world.saved.values()}
+    return Look(standing(world), owners, members.digests(world.saved.values(), world.members))

@@ -12,10 +12,9 @@ from typing import Any
 
 from .._bulk import Outcome, attempt
 from .._model.errors import ItemError
-from . import links, nft, saved
-from .host import Host, World
+from . import links, members, nft, saved
+from .host import Host, World, rules_of
 from .port import Port, tap_name, to_dict
-from .ruleset import text
 
 
 def ports_of(world: World, record: dict[str, Any]) -> list[Port]:
@@ -48,7 +47,10 @@ def remove(host: Host, ports: list[Port], taps: list[str] | None = None) -> dict
     taps = [port.tap for port in ports if marked.get(port.tap) == port.id] if taps is None else taps
     errors = links.delete(taps)
     saved.remove(host.state_dir, [port for port in ports if port.tap not in errors])
-    rules = text(saved.read(host.state_dir).values())
+    left = saved.read(host.state_dir).values()
+    groups = members.of_ports(left, members.read(host.state_dir))
+    members.write(host.state_dir, groups)
+    rules = rules_of(left, groups)
     if not nft.stands(rules, host.run_dir):
         nft.load(rules, host.run_dir)
     return errors

@@ -5,7 +5,8 @@
 
 A claim goes claimed -> active. An active instance whose specification changes is `changing` until the hosts have done
 it: it holds what it was and what it shall be, so that either end of the work is paid for. An instance that the
-registry has stays on its host whatever the scheduler says, so that it can never run twice.
+registry has stays on its host whatever the scheduler says, so that it can never run twice; until it is settled, the
+run that claimed it may move it.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ def claim(connection: Any, records: list[Record], gathered: list[Record], terms:
     hosts.remember(connection, answered, ledger.now)
     ledger.silent = silent(gathered)
     ledger.gathered, ledger.seen = frozenset(one["name"] for one in answered), _seen(answered, set(uuids))
-    names = {one.host for one in ledger.held.values()} | {one["host"] for one in records if one.get("host")}
+    names = {one.host for one in ledger.held.values()} | {name for one in records for name in _wished(one)}
     names |= {host for found in ledger.seen.values() for host in found}
     ledger.hosts = hosts.load(connection, names)
     read_rules(connection, ledger, [one for one in map(_readable, records) if one])
@@ -72,6 +73,11 @@ def _seen(gathered: list[Record], uuids: set[str]) -> dict[str, set[str]]:
         for uuid in uuids.intersection(capacity.guests(record)):
             found.setdefault(uuid, set()).add(record["name"])
     return found
+
+
+def _wished(record: Record) -> list[str]:
+    """Return the hosts that the scheduler wants the instance on, the best first."""
+    return [name for name in (record.get("host"), *(record.get("alternates") or ())) if name]
 
 
 def _readable(record: Record) -> Claim | None:
@@ -98,7 +104,7 @@ def _claim_one(ledger: Ledger, record: Record) -> Outcome:
     held = ledger.held.get(wanted.uuid)
     seen = ledger.seen.get(wanted.uuid, set())
     if held is None:
-        return _bound(ledger, wanted, None, min(seen)) if seen else _place(ledger, wanted, None)
+        return _bound(ledger, wanted, None, min(seen)) if seen else _on_the_first(ledger, wanted, None, record)
     check_owner(held, ledger)
     if seen and held.host not in seen:
         told = f"its domain is on {min(seen)} and the registry has it on {held.host}: move it back, or release it first"
@@ -112,7 +118,7 @@ def _claim_one(ledger: Ledger, record: Record) -> Outcome:
         ledger.touched[held.uuid] = (held.state, ledger.lease_until)
         return _unchanged(held, record)
     if own:
-        return _place(ledger, wanted, held)
+        return _on_the_first(ledger, wanted, held, record)
     return _bound(ledger, wanted, held, held.host)
 
 
@@ -122,6 +128,27 @@ def _bound(ledger: Ledger, wanted: Claim, held: Held | None, host: str) -> Outco
         return _place(ledger, replace(wanted, host=host), held)
     except ItemError as error:
         raise ItemError(str(error), fault="request")
+
+
+def _on_the_first(ledger: Ledger, wanted: Claim, held: Held | None, record: Record) -> Outcome:
+    """Claim the instance on its host, or on the first of its alternates that takes it by the numbers of now."""
+    others = _wished(record)[1:]
+    try:
+        return _place(ledger, wanted, held)
+    except ItemError as error:
+        if error.fault != "host" or not others:
+            raise
+        refusal = error
+    for position, host in enumerate(others, start=1):
+        try:
+            outcome = _place(ledger, replace(wanted, host=host), held)
+        except ItemError as error:
+            if error.fault != "host":
+                raise
+            continue
+        told = {"alternates": others[position:], "reason": f"{refusal}; its alternate {host} has room"}
+        return replace(outcome, facts={**outcome.facts, **told})
+    raise refusal
 
 
 def _resumed(held: Held, wanted: Claim, ledger: Ledger) -> bool:
@@ -165,7 +192,7 @@ def _place(ledger: Ledger, wanted: Claim, held: Held | None) -> Outcome:
     )
     claimed = _claimed(ledger, wanted, held, record, settled)
     _book(ledger, claimed, wanted, ports, amounts, more)
-    ledger.note(claimed, "change" if settled else "adopt" if held and held.run != ledger.terms.run else "claim")
+    ledger.note(claimed, _action(ledger, claimed, held))
     before = {"host": held.host, "claim_state": held.state, "spec_digest": held.spec_digest} if held else {}
     after = {
         "host": claimed.host,
@@ -175,6 +202,17 @@ def _place(ledger: Ledger, wanted: Claim, held: Held | None) -> Outcome:
     }
     facts = _facts(claimed.host, claimed.state, claimed.created_at, ports)
     return Outcome(wanted.name, changed=True, before=before, after=after, facts=facts)
+
+
+def _action(ledger: Ledger, claimed: Held, held: Held | None) -> str:
+    """Return the word in the log for a claim that is made."""
+    if held is None:
+        return "claim"
+    if held.state in (ACTIVE, CHANGING):
+        return "change"
+    if held.host != claimed.host:
+        return "move"
+    return "claim" if held.run == ledger.terms.run else "adopt"
 
 
 def _check_names(ledger: Ledger, wanted: Claim) -> None:
@@ -260,8 +298,13 @@ def _book(
     """The ledger counts the claim, for those that come after it."""
     uuid = claimed.uuid
     ledger.rewritten[uuid] = claimed
-    if uuid in ledger.held and ledger.held[uuid].host in ledger.hosts:
-        ledger.hosts[ledger.held[uuid].host].release(uuid)
+    before = ledger.hosts.get(ledger.held[uuid].host) if uuid in ledger.held else None
+    if before:
+        before.release(uuid)
+    if before and before.name != claimed.host:
+        # Only a run that failed to build the instance there moves its claim.
+        before.forget(uuid)
+        before.failed_builds += 1
     ledger.hosts[claimed.host].take(uuid, amounts)
     ledger.names[(claimed.project, claimed.name)] = uuid
     ledger.domains[(claimed.host, claimed.domain)] = uuid

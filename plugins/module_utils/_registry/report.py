@@ -13,7 +13,7 @@ from .schema import VERSION
 from .sql import clock, fetch, sa, seconds_between
 
 if sa is not None:
-    from .schema import INSTANCES
+    from .schema import GROUP_MEMBERS, INSTANCES
 
 STORED = ("uuid", "project", "name", "domain", "host", "state", "run", "lease_until", "created_at", "updated_at")
 
@@ -39,9 +39,11 @@ def _instance(row: Any, now: str, records: bool) -> dict[str, Any]:
 def fleet(connection: Any, now: str, names: Iterable[str] | None = None) -> list[dict[str, Any]]:
     """Return the hosts of these names, or all, each with its record as it is now, and how old its last look is."""
     found = hosts.load(connection, names)
-    who = sa.select(INSTANCES.c.uuid, INSTANCES.c.domain, INSTANCES.c.project)
+    who = sa.select(INSTANCES.c.uuid, INSTANCES.c.domain, INSTANCES.c.project, GROUP_MEMBERS.c.name).outerjoin_from(
+        INSTANCES, GROUP_MEMBERS, GROUP_MEMBERS.c.instance == INSTANCES.c.uuid
+    )
     rows = connection.execute(who).all() if names is None else fetch(connection, who, INSTANCES.c.host, found)
-    claimed = {uuid: {"name": domain, "project": project} for uuid, domain, project in rows}
+    claimed = {uuid: _guest(domain, project, group) for uuid, domain, project, group in rows}
     return [
         {
             "name": host.name,
@@ -52,6 +54,12 @@ def fleet(connection: Any, now: str, names: Iterable[str] | None = None) -> list
         }
         for dummy, host in sorted(found.items())
     ]
+
+
+def _guest(domain: str, project: str, group: str | None) -> dict[str, Any]:
+    """Return what the scheduler wants to know of a claim that has no domain yet."""
+    about = {"name": domain, "project": project, "project_id": project}
+    return {**about, "record": {"project": project, "server_group": {"name": group}}} if group else about
 
 
 def records(connection: Any, names: Iterable[str] | None = None) -> list[dict[str, Any]]:

@@ -37,6 +37,14 @@ def settle(connection: Any, records: list[Record], terms: Terms) -> list[Outcome
     return outcomes
 
 
+def renew(connection: Any, records: list[Record], terms: Terms) -> list[Outcome]:
+    """The claims of this run on these instances last for another lease; one that it has lost says who has it."""
+    ledger = read(connection, [one["uuid"] for one in records if one.get("uuid")], (), terms)
+    outcomes = [attempt(dict(record), lambda one: _renew_one(ledger, one)) for record in records]
+    write(connection, ledger)
+    return outcomes
+
+
 def release(connection: Any, records: list[Record], terms: Terms, gathered: Iterable[Record] = ()) -> list[Outcome]:
     """None of these instances holds anything any more; their names and addresses are free.
 
@@ -71,6 +79,17 @@ def _settle_one(ledger: Ledger, record: Record) -> Outcome:
         after={"claim_state": ACTIVE},
         facts={"claim_state": ACTIVE},
     )
+
+
+def _renew_one(ledger: Ledger, record: Record) -> Outcome:
+    """Renew the lease of one claim; what is settled has none."""
+    held = ledger.held.get(record.get("uuid", ""))
+    if held is None:
+        raise ItemError("it has no claim in the registry any more: run again, which claims it anew", fault="request")
+    if held.state != ACTIVE:
+        _check_own(held, ledger)
+        ledger.touched[held.uuid] = (held.state, ledger.lease_until)
+    return Outcome(held.name, facts={"claim_state": held.state})
 
 
 def _check_own(held: Held, ledger: Ledger) -> None:

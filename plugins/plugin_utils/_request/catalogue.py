@@ -13,10 +13,10 @@ from itertools import combinations
 from typing import Any
 
 from ...module_utils._model import naming, schema
-from .problems import Path, Problem, instead, quoted
+from . import security
+from .problems import Path, Problem, quoted
+from .ranges import Address, Subnet, address, subnet
 
-Subnet = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Catalogue = dict[str, dict[str, Any]]
 
 
@@ -28,7 +28,7 @@ def check(sound: dict[str, Catalogue], groups: dict[str, Any], projects: dict[st
     return [
         *images(sound["virtfleet_images"], projects),
         *networks(sound["virtfleet_networks"]),
-        *security_groups(sound["virtfleet_security_groups"], groups),
+        *security.check(sound["virtfleet_security_groups"], groups),
         *server_groups(sound["virtfleet_server_groups"]),
         *keypairs(sound["virtfleet_keypairs"]),
     ]
@@ -45,23 +45,7 @@ def images(defined: Catalogue, projects: dict[str, Any]) -> Iterator[Problem]:
             yield Problem((*path, "members"), f"does not go with visibility {visibility}: only shared images have them")
         for place, project in [(("owner",), owner), *((("members", i), one) for i, one in enumerate(members))]:
             if project is not None and project not in projects:
-                yield not_there((*path, *place), project, "virtfleet_projects", dict.fromkeys(sorted(projects)))
-
-
-def subnet(text: str) -> Subnet | None:
-    """Return the range, or nothing if the text is none; host bits are forgiven here and reported by `networks`."""
-    try:
-        return ipaddress.ip_network(text, strict=False) if "/" in text else None
-    except ValueError:
-        return None
-
-
-def address(text: str) -> Address | None:
-    """Return the address, or nothing if the text is none."""
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None
+                yield security.not_there((*path, *place), project, "virtfleet_projects", dict.fromkeys(sorted(projects)))
 
 
 def networks(defined: Catalogue) -> Iterator[Problem]:
@@ -142,26 +126,6 @@ def pool_problem(pool: str, cidr: Subnet) -> str:
     return f": it ends before it begins; write {ends[1]}-{ends[0]}" if ends[0] > ends[-1] else ""
 
 
-def security_groups(sound: Catalogue, defined: dict[str, Any]) -> Iterator[Problem]:
-    """Yield what is wrong with the rules."""
-    for name, group in sound.items():
-        for index, rule in enumerate(group.get("rules", [])):
-            path = ("virtfleet_security_groups", name, "rules", index)
-            if "remote" in rule and "remote_group" in rule:
-                yield Problem(path, "has both 'remote' and 'remote_group': write two rules")
-            if "remote" in rule and subnet(rule["remote"]) is None:
-                yield Problem((*path, "remote"), f"is {quoted(rule['remote'])}: it must be a range such as 10.0.0.0/24")
-            if "remote_group" in rule and rule["remote_group"] not in defined:
-                yield not_there((*path, "remote_group"), rule["remote_group"], "virtfleet_security_groups", defined)
-            if "ports" in rule and rule.get("protocol") not in ("tcp", "udp"):
-                yield Problem((*path, "ports"), "needs 'protocol: tcp' or 'protocol: udp' beside it")
-            first, _dash, last = str(rule.get("ports", "")).partition("-")
-            if last and not int(first) <= int(last) <= 65535:
-                yield Problem(
-                    (*path, "ports"), f"is {quoted(rule['ports'])}: it must go from a lower port to a higher one"
-                )
-
-
 def server_groups(defined: Catalogue) -> Iterator[Problem]:
     """Yield what is wrong with the policies."""
     for name, group in defined.items():
@@ -180,11 +144,6 @@ def keypairs(defined: dict[str, str]) -> Iterator[Problem]:
             decoded = b""
         if decoded[4 : 4 + len(algorithm)] != algorithm.encode():
             yield Problem(("virtfleet_keypairs", name), f"is no whole {algorithm} key: copy the line of the .pub file")
-
-
-def not_there(path: Path, name: str, variable: str, defined: dict[str, Any]) -> Problem:
-    """Return the problem of a name that its variable does not define."""
-    return Problem(path, f"is {quoted(name)}, which is not in {variable}: {instead(name, defined)}")
 
 
 def port_of_network(name: str, network: dict[str, Any]) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...module_utils._model import naming, schema
-from . import catalogue, disks
+from . import catalogue, disks, security
 from .problems import Path, Problem, listed, quoted
+from .ranges import address, subnet
 
 Entry = dict[str, Any]
 Record = dict[str, Any]
@@ -150,12 +151,7 @@ def size_problems(flavor: dict[str, Any], image: dict[str, Any], path: Path) -> 
 
 def found_ports(one: Entry, path: Path, world: Any, problems: list[Problem]) -> list[dict[str, Any]]:
     """Return the ports without what is derived from the name; those that cannot be used are left out."""
-    groups = [
-        {"name": name, "rules": group.get("rules", [])}
-        for index, name in enumerate(one["security_groups"])
-        for group in [world.find((*path, "security_groups", index), name, "virtfleet_security_groups", problems)]
-        if group is not None
-    ]
+    groups = found_groups(one, path, world, problems)
     ports = []
     for index, wanted in enumerate(wanted_networks(one, path, world, problems)):
         place = (*path, "networks", index)
@@ -163,15 +159,56 @@ def found_ports(one: Entry, path: Path, world: Any, problems: list[Problem]) -> 
         if network is None:
             continue
         port = catalogue.port_of_network(wanted["network"], network)
+        pairs = wanted.get("allowed_address_pairs", [])
+        problems += security.pair_problems(pairs, (*place, "allowed_address_pairs"))
         port["fixed_ip"] = wanted.get("fixed_ip")
         port["port_security"] = wanted.get("port_security", port["port_security"])
-        port["security_groups"] = groups
-        problems += fixed_ip_problems(port, (*place, "fixed_ip"))
-        if groups and not port["port_security"]:
-            says = "is off, so security groups would do nothing: turn it on or leave security_groups out"
-            problems.append(Problem((*place, "port_security"), says))
+        problems += [*fixed_ip_problems(port, (*place, "fixed_ip")), *unguarded_problems(one, port, wanted, place)]
+        if not problems:
+            port["security_groups"] = groups if port["port_security"] else []
+            port["allowed_address_pairs"] = [security.whole_pair(pair) for pair in pairs]
         ports.append(port)
     return ports
+
+
+def found_groups(one: Entry, path: Path, world: Any, problems: list[Problem]) -> list[dict[str, Any]]:
+    """Return the security groups of the entry, whole."""
+    place = (*path, "security_groups")
+    groups = [
+        security.whole(name, group)
+        for index, name in enumerate(one["security_groups"])
+        for group in [world.find((*place, index), name, "virtfleet_security_groups", problems)]
+        if group is not None
+    ]
+    if security.mixture(groups):
+        problems.append(Problem(place, security.mixture(groups)))
+    whole = len(groups) == len(one["security_groups"])
+    if one["wait_for"] == "ssh" and whole and not security.lets_in(groups, "tcp", 22) and filtered(one, world):
+        says = (
+            f"is 'ssh', and no rule of {listed(one['security_groups']) or 'no group'} lets TCP port 22 in from a range"
+        )
+        problems.append(Problem((*path, "wait_for"), f"{says}: add one, or wait for 'address' or 'console'"))
+    return groups
+
+
+def filtered(one: Entry, world: Any) -> bool:
+    """Say whether the first port of an entry, which is the one that is waited for, has security groups."""
+    for wanted in wanted_networks(one, (), world, [])[:1]:
+        network = world.sound["virtfleet_networks"].get(wanted["network"], {})
+        return wanted.get("port_security", network.get("port_security", True))
+    return False
+
+
+def unguarded_problems(one: Entry, port: dict[str, Any], wanted: dict[str, Any], place: Path) -> Iterator[Problem]:
+    """Yield what does nothing without port security; the group that nobody named is no mistake."""
+    if port["port_security"]:
+        return
+    if one["security_groups"] and one["security_groups"] != [security.DEFAULT]:
+        says = "is off, so security groups would do nothing: turn it on or leave security_groups out"
+        yield Problem((*place, "port_security"), says)
+    if wanted.get("allowed_address_pairs"):
+        says = "does nothing where port_security is off: everything is allowed there"
+        yield Problem((*place, "allowed_address_pairs"), says)
 
 
 def wanted_networks(one: Entry, path: Path, world: Any, problems: list[Problem]) -> list[dict[str, Any]]:
@@ -191,17 +228,17 @@ def fixed_ip_problems(port: dict[str, Any], path: Path) -> Iterator[Problem]:
     asked = port["fixed_ip"]
     if asked is None:
         return
-    if catalogue.address(asked) is None:
+    if address(asked) is None:
         yield Problem(path, f"is {quoted(asked)}: it must be an address such as 10.0.0.31")
         return
     ranges = {one["cidr"]: one for one in port["subnets"]}
-    home = next((one for cidr, one in ranges.items() if catalogue.address(asked) in catalogue.subnet(cidr)), None)
+    home = next((one for cidr, one in ranges.items() if address(asked) in subnet(cidr)), None)
     if home is None:
         there = f"there is {listed(ranges)}" if ranges else "it has none"
         yield Problem(path, f"is {asked}, which is in no subnet of network {quoted(port['network'])}: {there}")
-    elif home["gateway"] and catalogue.address(asked) == catalogue.address(home["gateway"]):
+    elif home["gateway"] and address(asked) == address(home["gateway"]):
         yield Problem(path, f"is {asked}, which is the gateway of {home['cidr']}: take another")
-    elif not catalogue.usable(asked, catalogue.subnet(home["cidr"])):
+    elif not catalogue.usable(asked, subnet(home["cidr"])):
         yield Problem(path, f"is {asked}, which no machine in {home['cidr']} can have: take another")
 
 

@@ -17,7 +17,7 @@ from ...module_utils._model import naming
 Record = dict[str, Any]
 
 FLAVOR_KEYS = ("vcpus", "memory_mb", "disk_gb", "ephemeral_gb", "swap_mb", "extra_specs")
-SCHEDULING_KEYS = ("hints", "requested_host", "force_hosts", "ignore_hosts", "spread")
+SCHEDULING_KEYS = ("hints", "requested_host", "force_hosts", "spread")
 # What an instance that is there keeps from run to run.
 KEPT_KEYS = ("host", "created_at", "power_state", "domain_id", "vnc")
 
@@ -80,6 +80,7 @@ def one_request(group: list[Record], met: int, there: Mapping[str, Record]) -> d
         "image_properties": first["image"]["properties"],
         "server_group": with_members(first, there),
         "availability_zone": first["availability_zone"],
+        "ignore_hosts": sorted({host for one in group for host in one["scheduling"].get("ignore_hosts") or ()}),
         **{key: scheduling.get(key) for key in SCHEDULING_KEYS},
     }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...module_utils._model import naming
 from ...module_utils._model.schema import VARIABLES
-from . import catalogue, entry
+from . import catalogue, entry, security
 from .problems import Path, Problem, quoted
 from .validate import plain, validate
 
@@ -33,7 +33,7 @@ class World:
     def find(self, path: Path, name: str, variable: str, problems: list[Problem]) -> Any:
         """Return the entry; None with a problem added if there is none, and without if it is known to be wrong."""
         if variable in self.names and name not in self.names[variable]:
-            problems.append(catalogue.not_there(path, name, variable, dict.fromkeys(sorted(self.names[variable]))))
+            problems.append(security.not_there(path, name, variable, dict.fromkeys(sorted(self.names[variable]))))
         return self.sound[variable].get(name)
 
 
@@ -67,6 +67,10 @@ def world_of(spec: dict[str, Any], problems: list[Problem]) -> World:
     usable = {name: spec[name] for name in CATALOGUES if isinstance(spec[name], dict) and (name,) not in broken}
     usable.setdefault("virtfleet_projects", {})
     usable["virtfleet_projects"] = {naming.DEFAULT_PROJECT: {}} | usable["virtfleet_projects"]
+    if "virtfleet_security_groups" in usable:
+        usable["virtfleet_security_groups"] = {security.DEFAULT: security.BUILT_IN} | usable[
+            "virtfleet_security_groups"
+        ]
     sound = {
         name: {key: one for key, one in usable.get(name, {}).items() if (name, key) not in broken}
         for name in CATALOGUES

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Time N small guests from nothing to running, a second run, and their removal.
 
-Three ways in one run and in turn, so that a noisy machine treats them alike:
+Four ways in one run and in turn, so that a noisy machine treats them alike:
 
 floor      straight libvirt-python with a thread pool: one overlay, one seed, one tap, one define and one start a guest
+ansible    what Ansible itself takes: a playbook of as many pings as the run of virtfleet has module runs
 virtfleet  playbooks/boot.yml of this clone, all stages, and playbooks/delete.yml
 community  the modules of community.libvirt in a loop, as its users write it
 
@@ -31,6 +32,9 @@ WORK = pathlib.Path("/var/tmp/virtfleet-bench")
 MEMORY_MB = 64
 THREADS = 8
 VERBS = ("create", "again", "delete")
+# First boot: host_info, claim, image, volume, config_drive, port, domain, settle. Second run: host_info, claim.
+# Deletion: host_info, the undo of four stages, settle.
+MODULE_RUNS = {"create": 8, "again": 2, "delete": 6}
 BRIDGE = "vfbench0"
 
 DOMAIN = """<domain type='qemu'><name>{name}</name><memory unit='MiB'>{memory}</memory><vcpu>1</vcpu>
@@ -160,12 +164,27 @@ def virtfleet_inventory(count: int) -> pathlib.Path:
 
 
 def virtfleet(playbook: str, count: int) -> None:
+    play_with(ROOT / "playbooks" / playbook, count)
+
+
+def play_with(playbook: pathlib.Path, count: int) -> None:
     inventory = str(virtfleet_inventory(count))
     run(
-        ["ansible-playbook", "-i", inventory, str(ROOT / "playbooks" / playbook), "-e", "names=all"],
+        ["ansible-playbook", "-i", inventory, str(playbook), "-e", "names=all"],
         cwd=ROOT,
         env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
     )
+
+
+# --- Ansible itself -----------------------------------------------------------------------------------------------
+
+
+def ansible_floor(verb: str, count: int) -> None:
+    """Run as many pings as the playbook of virtfleet runs modules: nothing that uses Ansible can take less."""
+    play = {"hosts": "localhost", "gather_facts": False, "tasks": [{"ansible.builtin.ping": {}}] * MODULE_RUNS[verb]}
+    path = WORK / f"ping-{verb}.json"
+    path.write_text(json.dumps([play]))
+    play_with(path, count)
 
 
 # --- community.libvirt in a loop ---------------------------------------------------------------------------------
@@ -194,6 +213,7 @@ def ways(connection, python: str) -> dict[str, dict]:
             "again": lambda count: floor_again(connection, count),
             "delete": lambda count: floor_delete(connection, count),
         },
+        "ansible": {verb: (lambda count, verb=verb: ansible_floor(verb, count)) for verb in VERBS},
         "virtfleet": {
             "create": lambda count: virtfleet("boot.yml", count),
             "again": lambda count: virtfleet("boot.yml", count),

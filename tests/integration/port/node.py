@@ -10,7 +10,7 @@ import subprocess
 import uuid
 
 from ansible_collections.virtfleet.compute.plugins.module_utils._bulk import each
-from ansible_collections.virtfleet.compute.plugins.module_utils._network import links, plug, saved, unplug
+from ansible_collections.virtfleet.compute.plugins.module_utils._network import links, members, plug, saved, unplug
 from ansible_collections.virtfleet.compute.plugins.module_utils._network.host import Host, read
 
 FOLDER = uuid.UUID("7f0e0000-0000-4000-8000-000000000000")
@@ -49,9 +49,9 @@ class Node:
     def __init__(self, folder):
         self.host = Host(str(folder / "state"), str(folder / "run"), 2.0)
 
-    def plug(self, *records, check_mode=False):
+    def plug(self, *records, check_mode=False, serial=0, groups=None):
         with saved.lock(self.host.run_dir):
-            world = read(self.host)
+            world = read(self.host, members.told(serial, groups or {}))
             outcomes = each(records, lambda one: plug.plan(world, one))
             return outcomes if check_mode else plug.plug(self.host, world, list(records), outcomes)
 

@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 from ansible_collections.virtfleet.compute.plugins.module_utils._network import links, nft, plug, ruleset, saved
+from ansible_collections.virtfleet.compute.plugins.module_utils._network.host import rules_of
 from ansible_collections.virtfleet.compute.plugins.module_utils._network.stray import stray
 
 
@@ -191,7 +192,7 @@ def test_a_plug_that_fails_undoes_itself_and_not_the_others(node, record, monkey
 def test_rules_that_cannot_be_loaded_change_nothing(node, record, monkeypatch):
     node.plug(record(1))
     stood = nft.listing()
-    monkeypatch.setattr(plug, "text", lambda ports: ruleset.text(ports) + "nonsense\n")
+    monkeypatch.setattr(plug, "rules_of", lambda ports, known: rules_of(ports, known) + "nonsense\n")
     outcomes = node.plug(record(1), record(2))
     assert told(outcomes[:1]) == [SAME] and "nft refused the rules of this host" in outcomes[1].error
     assert nft.listing() == stood and not links.exists(tap(record(2)))

@@ -58,10 +58,6 @@ def test_records_come_back_and_no_secret_is_printed(tmp_path):
     assert "SECRET" not in json.dumps(result)
 
 
-def test_what_is_not_enforced_yet_is_said(tmp_path):
-    assert "does not enforce them" in fleet.run(tmp_path, PLAY)[0]
-
-
 def test_check_mode_gives_the_same(tmp_path):
     _text, code = fleet.run(tmp_path, PLAY.partition("    - ansible.builtin.copy")[0], "--check")
     assert code == 0

@@ -10,6 +10,7 @@ from ansible_collections.virtfleet.compute.plugins.filter.merge_results import m
 from ansible_collections.virtfleet.compute.plugins.filter.of_host import of_host
 from ansible_collections.virtfleet.compute.plugins.filter.place import place
 from ansible_collections.virtfleet.compute.plugins.filter.to_alternate import to_alternate
+from ansible_collections.virtfleet.compute.plugins.filter.unplaced import unplaced
 
 A, B, C = ({"name": name, "uuid": f"u-{name}", "state": "active", "host": None} for name in "abc")
 
@@ -81,3 +82,29 @@ def test_only_faults_of_a_host_are_tried_on_the_next():
 def test_failures_name_the_instance_the_host_and_why():
     run = [on("kvm1", A, failed=True, msg="disk full"), B, {**C, "failed": True}]
     assert failures(run) == ["a on kvm1: disk full", "c: no reason was given"]
+
+
+def test_what_its_host_refused_is_placed_again_and_not_twice_in_vain():
+    new = {
+        "todo": "create",
+        "scheduling": {"entry": "a"},
+        "failed": True,
+        "fault": "host",
+        "msg": "full",
+        "reason": "x",
+    }
+    (free,) = unplaced([on("kvm1", A, **new, alternates=["kvm2"])])
+    assert not free["failed"] and free["refusals"] == {"kvm1": "full"} and free["scheduling"] == {"entry": "a"}
+    assert not {"host", "alternates", "msg", "fault", "reason"} & set(free)
+    (other,) = unplaced([{**free, **new, "host": "kvm1", "msg": "fuller"}])
+    assert other["scheduling"] == {"entry": "a"} and other["refusals"] == {"kvm1": "fuller"}
+    (again,) = unplaced([{**other, **new, "host": "kvm1", "msg": "fuller", "scheduling": {"ignore_hosts": ["kvm9"]}}])
+    assert again["scheduling"]["ignore_hosts"] == ["kvm1", "kvm9"]
+    refused = on("kvm1", A, **new)
+    for stays in (
+        {**refused, "fault": "request"},
+        {**refused, "claim_state": "claimed"},
+        {**refused, "todo": "wait"},
+        A,
+    ):
+        assert unplaced([stays]) == [stays]

@@ -10,6 +10,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.virtfleet.compute.plugins.filter.absent import absent
 from ansible_collections.virtfleet.compute.plugins.filter.busy_hosts import busy_hosts
+from ansible_collections.virtfleet.compute.plugins.filter.compare import compare
 from ansible_collections.virtfleet.compute.plugins.filter.existing import existing
 from ansible_collections.virtfleet.compute.plugins.filter.give_up import give_up
 from ansible_collections.virtfleet.compute.plugins.filter.host_record import host_record
@@ -88,6 +89,15 @@ def test_busy_hosts_are_those_with_something_to_do():
 def test_giving_up_keeps_the_reasons_that_are_there():
     told = give_up([{"name": "a", "failed": True, "msg": "bad image"}, {"name": "b"}], "libvirtd is gone")
     assert [(one["msg"], one.get("fault")) for one in told] == [("bad image", None), ("libvirtd is gone", "host")]
+
+
+def test_compare_asks_the_hosts_and_the_registry_where_a_host_is_silent():
+    web, spec = {**WEB, "ports": []}, {"ports": [], "spec_digest": "d1"}
+    up = {"name": "kvm1", "up": True, "instances": [{**FOUND, "record": spec}], "extra": {"leftovers": ["u-db"]}}
+    run = [web, {**web, "uuid": "u-db", "name": "db", "state": "absent"}, {**web, "uuid": "u-far", "name": "far"}]
+    far = {**CLAIM, "uuid": "u-far", "name": "far", "record": spec}
+    told = compare(run, [up, {"name": "kvm3", "up": False}], [far])
+    assert [(one["todo"], one["host"]) for one in told] == [("none", "kvm1"), ("delete", "kvm1"), ("wait", "kvm3")]
 
 
 def test_existing_and_recorded_know_the_host():

@@ -11,7 +11,7 @@ from registry_fleet import LAN, host, instance, port
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry import report
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.claims import claim
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.ledger import Terms
-from ansible_collections.virtfleet.compute.plugins.module_utils._registry.settle import release, settle
+from ansible_collections.virtfleet.compute.plugins.module_utils._registry.settle import release, renew, settle
 
 RUN = Terms(run="run-1", who="ops")
 OTHER = Terms(run="run-2")
@@ -374,3 +374,72 @@ def test_odd_names_and_ipv6(on):
     (got,) = on(claim, [odd], [host()], RUN)
     assert [one["address"] for one in got.facts["ports"][0]["addresses"]] == ["192.0.2.10", "2001:db8::2"]
     assert told(on, "instances")[0]["name"] == odd["name"]
+
+
+def test_one_that_its_host_refuses_goes_to_the_first_alternate_with_room(on):
+    fleet = [host(vcpus=1), host("vfr-h2", vcpus=1), host("vfr-h3"), host("vfr-h4")]
+    on(claim, [instance("a"), instance("b", at="vfr-h2")], fleet, RUN)
+    (got,) = on(claim, [instance("c", alternates=["vfr-h2", "vfr-h3", "vfr-h4"])], [], OTHER)
+    assert got.changed and got.facts["host"] == "vfr-h3" and got.facts["alternates"] == ["vfr-h4"]
+    assert got.facts["reason"] == (
+        "vfr-h1 has no room: VCPU needs 1, 0 of 1 is free: choose another host or delete something there; "
+        "its alternate vfr-h3 has room"
+    )
+    assert used(on, "vfr-h3") == (1, 256, 1)
+    none = refused(on(claim, [instance("d", vcpus=9, alternates=["vfr-h2", "vfr-h3"])], [], OTHER)[0], "host")
+    assert none.startswith("vfr-h1 gives one instance 1 to 1 VCPU")
+
+
+def test_an_alternate_does_not_help_against_a_fault_of_the_request(on):
+    limited = Terms("run-1", quotas={"default": {"instances": 1}})
+    (first, second) = on(
+        claim, [instance("a"), instance("b", alternates=["vfr-h2"])], [host(), host("vfr-h2")], limited
+    )
+    assert first.changed and "quota" in refused(second, "request")
+
+
+def test_a_run_moves_what_a_host_failed_and_it_keeps_its_addresses(on):
+    fleet = [host(), host("vfr-h2", vcpus=1), host("vfr-h3")]
+    on(claim, [instance("full", at="vfr-h2")], fleet, OTHER)
+    (first,) = on(claim, [instance()], fleet, RUN)
+    (moved,) = on(claim, [instance(at="vfr-h2", alternates=["vfr-h3"])], [], RUN)
+    assert moved.changed and moved.facts["host"] == "vfr-h3"
+    assert moved.facts["ports"] == first.facts["ports"] and moved.facts["created_at"] == first.facts["created_at"]
+    assert used(on) == (0, 0, 0) and used(on, "vfr-h3") == (1, 256, 1)
+    failed = {one["name"]: one["record"]["failed_builds"] for one in told(on, "hosts")}
+    assert failed == {"vfr-h1": 1, "vfr-h2": 0, "vfr-h3": 0}
+    assert [one["action"] for one in told(on, "actions")][:2] == ["move", "claim"]
+    on(settle, [instance(at="vfr-h3")], RUN)
+    (stays,) = on(claim, [instance()], [], RUN)
+    assert stays.facts["host"] == "vfr-h3" and not stays.changed
+
+
+def test_a_claim_of_another_run_is_not_moved(on):
+    on(claim, [instance()], [host(), host("vfr-h2")], RUN)
+    assert "run run-1 is at work on it" in refused(on(claim, [instance(at="vfr-h2")], [], OTHER)[0], "request")
+    dead = Terms("run-2", takeover=frozenset(["run-1"]))
+    assert on(claim, [instance(at="vfr-h2")], [], dead)[0].facts["host"] == "vfr-h1"
+
+
+def test_a_lease_is_renewed_by_the_run_that_has_it(on):
+    short = Terms("run-1", lease=-1)
+    on(claim, [instance("a"), instance("b"), instance("c"), instance("d")], [host()], short)
+    on(settle, [instance("c")], RUN)
+    on(claim, [instance("b")], [], OTHER)
+    on(release, [instance("d")], OTHER)
+    a, b, c, d = on(renew, [instance("a"), instance("b"), instance("c"), instance("d")], RUN)
+    assert not a.error and a.facts["claim_state"] == "claimed" and not c.error and c.facts["claim_state"] == "active"
+    assert "run run-2 has taken its claim over" in b.error and "has no claim in the registry any more" in d.error
+    rows = {one["name"]: one for one in told(on, "instances")}
+    assert not rows["a"]["expired"] and rows["c"]["lease_until"] is None and rows["b"]["run"] == "run-2"
+    assert "run run-1 is at work on it" in refused(on(claim, [instance("a")], [], OTHER)[0], "request")
+
+
+def test_a_fresh_record_says_which_group_a_claim_is_in(on):
+    group = {"name": "db", "policy": "anti-affinity"}
+    on(claim, [instance("a", server_group=group), instance("b")], [host()], RUN)
+    grouped, alone = told(on, "hosts")[0]["record"]["instances"]
+    if grouped["name"] != "a":
+        grouped, alone = alone, grouped
+    assert grouped["record"] == {"project": "default", "server_group": {"name": "db"}}
+    assert grouped["project_id"] == "default" and "record" not in alone

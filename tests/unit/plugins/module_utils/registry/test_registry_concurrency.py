@@ -81,30 +81,42 @@ def test_controllers_on_a_nearly_full_fleet(url):
     assert len(set(macs)) == len(macs) == len(set(given)) == len(given) == CONTROLLERS * EACH
 
 
-def same(url, number, answers):
-    """One of two runs with the same specification."""
-    terms = Terms(run=f"run-{number}", quotas=UNLIMITED)
-    asked = [instance(f"vm-{index}", at=f"vfr-h{number}") for index in range(20)]
-    with writing(url) as connection:
-        outcomes = claim(connection, asked, [], terms)
-    won = [{**one, **outcome.facts} for one, outcome in zip(asked, outcomes) if not outcome.error]
-    with writing(url) as connection:
-        settle(connection, won, terms)
-    answers.put(len(won))
+ROUNDS = 15
 
 
-def test_two_runs_of_the_same_specification(url):
+def same(url, number, go, answers):
+    """One of two runs that boot the same specification again and again at the same moment."""
+    for turn in range(ROUNDS):
+        go.wait(60)
+        terms = Terms(run=f"run-{turn}-{number}", quotas=UNLIMITED)
+        asked = [instance(f"vm-{turn}-{index}", at=f"vfr-h{number}", ports=[]) for index in range(5)]
+        with writing(url) as connection:
+            outcomes = claim(connection, asked, [], terms)
+        won = [{**one, **outcome.facts} for one, outcome in zip(asked, outcomes) if not outcome.error]
+        with writing(url) as connection:
+            settle(connection, won, terms)
+        answers.put((turn, [outcome.facts["host"] for outcome in outcomes]))
+
+
+def test_two_runs_of_the_same_specification_round_after_round(url):
     with writing(url) as connection:
-        claim(connection, [], [host(f"vfr-h{number}", vcpus=40) for number in range(4)], Terms("prepare"))
-    answers = CONTEXT.Queue()
-    runs = [CONTEXT.Process(target=same, args=(url, number, answers)) for number in range(4)]
+        claim(
+            connection,
+            [],
+            [host(f"vfr-h{number}", vcpus=200, memory_mb=10**6) for number in range(2)],
+            Terms("prepare"),
+        )
+    answers, go = CONTEXT.Queue(), CONTEXT.Barrier(2)
+    runs = [CONTEXT.Process(target=same, args=(url, number, go, answers)) for number in range(2)]
     for run in runs:
         run.start()
-    told = [answers.get(timeout=60) for dummy in runs]
+    told = [answers.get(timeout=60) for dummy in range(2 * ROUNDS)]
     with reading(url) as connection:
         rows = report.instances(connection, "2099-01-01 00:00:00")
-    assert len(rows) == 20 and {row["state"] for row in rows} == {"active"} and len({row["host"] for row in rows}) == 1
-    assert max(told) == 20
+    assert len(rows) == 5 * ROUNDS and {row["state"] for row in rows} == {"active"}
+    at = {row["name"]: row["host"] for row in rows}
+    for turn, hosts in told:
+        assert hosts == [at[f"vm-{turn}-{index}"] for index in range(5)]
 
 
 def hang(url, ready):

@@ -263,13 +263,53 @@ BAD = [
     (
         ("virtfleet_security_groups", "web", "rules"),
         [{"ports": 443}],
-        "virtfleet_security_groups.web.rules[0].ports needs 'protocol: tcp' or 'protocol: udp' beside it",
+        "virtfleet_security_groups.web.rules[0].ports needs 'protocol: tcp', 'protocol: udp' or "
+        "'protocol: sctp' beside it",
     ),
     (
         ("virtfleet_security_groups", "web", "rules"),
         [{"remote_group": "wep"}],
         "virtfleet_security_groups.web.rules[0].remote_group is 'wep', which is not in virtfleet_security_groups: "
-        "did you mean 'web'? There is web",
+        "did you mean 'web'? There is default, web",
+    ),
+    (
+        ("virtfleet_security_groups", "web", "rules"),
+        [{"protocol": "icmpv6", "remote": "10.0.0.0/8"}],
+        "virtfleet_security_groups.web.rules[0] has protocol of IPv6 and remote of IPv4: nothing is both, "
+        "so write two rules",
+    ),
+    (
+        ("virtfleet_security_groups", "web", "rules"),
+        [{"protocol": "tcp", "icmp_type": 8}],
+        "virtfleet_security_groups.web.rules[0].icmp_type needs 'protocol: icmp' or 'protocol: icmpv6' beside it",
+    ),
+    (
+        ("virtfleet_security_groups", "web", "rules"),
+        [{"protocol": "icmp", "icmp_code": 0}],
+        "virtfleet_security_groups.web.rules[0].icmp_code needs 'icmp_type' beside it",
+    ),
+    (
+        ("virtfleet_security_groups", "web", "rules"),
+        [{"protocol": "tcp", "ports": "90-80"}],
+        "virtfleet_security_groups.web.rules[0].ports is '90-80': it must go from a lower port to a higher one",
+    ),
+    (
+        (*WEB, "networks", 0, "allowed_address_pairs"),
+        [{"ip_address": "10.0.0"}],
+        f"{I0}.networks[0].allowed_address_pairs[0].ip_address is '10.0.0': it must be an address such as 10.0.0.250 "
+        "or a range such as 10.244.0.0/16",
+    ),
+    (
+        (*WEB, "networks", 0, "allowed_address_pairs"),
+        [{"ip_address": "10.0.0.9", "mac_address": "x"}],
+        f"{I0}.networks[0].allowed_address_pairs[0].mac_address is the text 'x': it must be a MAC address such as "
+        "00:00:5e:00:01:0a",
+    ),
+    (
+        (*WEB, "wait_for"),
+        "ssh",
+        f"{I0}.wait_for is 'ssh', and no rule of default lets TCP port 22 in from a range: add one, or wait for "
+        "'address' or 'console'",
     ),
     (
         ("virtfleet_keypairs", "ops"),
@@ -380,6 +420,20 @@ PAIRS = [
         [((*WEB, "security_groups"), ["web"]), ((*WEB, "networks", 0, "port_security"), False)],
         f"{I0}.networks[0].port_security is off, so security groups would do nothing: "
         "turn it on or leave security_groups out",
+    ),
+    (
+        [
+            ((*WEB, "networks", 0, "port_security"), False),
+            ((*WEB, "networks", 0, "allowed_address_pairs"), [{"ip_address": "10.0.0.9"}]),
+        ],
+        f"{I0}.networks[0].allowed_address_pairs does nothing where port_security is off: everything is allowed there",
+    ),
+    (
+        [
+            (("virtfleet_security_groups", "raw"), {"stateful": False}),
+            ((*WEB, "security_groups"), ["web", "raw"]),
+        ],
+        f"{I0}.security_groups has 'web', which is stateful, and 'raw', which is not: take one",
     ),
     (
         [((*WEB, "flavour"), "m1.small"), ((*WEB, "flavor"), None)],

@@ -32,6 +32,9 @@ SPEC = {
     "virtfleet_keypairs": {"ops": KEY},
 }
 WEB = {"name": "web", "flavor": "m1.small", "image": "tiny"}
+ANY = {"ethertype": "", "protocol": "any", "ports": "", "icmp_type": None, "icmp_code": None, "remote": ""}
+ALL_OUT = {"direction": "egress", **ANY, "remote_group": ""}
+HTTPS = {**ALL_OUT, "direction": "ingress", "protocol": "tcp", "ports": "443"}
 
 
 def records(*entries, **more):
@@ -112,7 +115,8 @@ def test_a_whole_record():
                     }
                 ],
                 "port_security": True,
-                "security_groups": [{"name": "web", "rules": [{"protocol": "tcp", "ports": 443}]}],
+                "security_groups": [{"name": "web", "stateful": True, "rules": [HTTPS, ALL_OUT]}],
+                "allowed_address_pairs": [],
                 "tap": second["ports"][0]["tap"],
             }
         ],

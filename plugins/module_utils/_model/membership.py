@@ -1,0 +1,68 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who is in a security group, as the controller and a host compare it. Private to this collection."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Record = Mapping[str, Any]
+
+
+def digest(addresses: Iterable[str]) -> str:
+    """Return the digest of addresses and ranges, whatever their order."""
+    return hashlib.sha256("\n".join(sorted(addresses)).encode()).hexdigest()[:16]
+
+
+def keys(ports: Iterable[Record], project: str) -> set[str]:
+    """Return the groups that rules of these ports name, as "project/group/network"."""
+    return {
+        f"{project}/{rule['remote_group']}/{port['network']}"
+        for port in ports
+        for group in port.get("security_groups") or ()
+        for rule in group.get("rules") or ()
+        if rule.get("remote_group")
+    }
+
+
+def addresses_of(port: Record) -> list[str]:
+    """Return what a member sends from: its addresses and the pairs it may use beside them."""
+    own = [one["address"] for one in port.get("addresses") or ()]
+    pairs = [one["ip_address"] for one in port.get("allowed_address_pairs") or ()]
+    return [str(ipaddress.ip_network(one)) for one in (*own, *pairs)]
+
+
+def members(wanted: Iterable[str], instances: Iterable[tuple[str, Record]]) -> dict[str, list[str]]:
+    """Return the addresses of the members of each group, sorted.
+
+    An address of another network counts too, for there may be a router between them, but not where the ranges of the
+    group's network have it: there it is somebody else's.
+
+    Args:
+        wanted: keys as those of `keys`.
+        instances: the project and a port of every instance.
+    """
+    asked = {key: tuple(key.split("/", 2)) for key in wanted}
+    found: dict[str, set[str]] = {key: set() for key in asked}
+    ranges: dict[str, list[Any]] = {}
+    sources: dict[tuple[str, str], list[Record]] = {}
+    for project, port in instances:
+        ranges.setdefault(port["network"], []).extend(one["cidr"] for one in port.get("subnets") or ())
+        for group in port.get("security_groups") or ():
+            sources.setdefault((project, group["name"]), []).append(port)
+    parsed = {name: [ipaddress.ip_network(one) for one in set(many)] for name, many in ranges.items()}
+    for key, (project, group, network) in asked.items():
+        for port in sources.get((project, group), ()):
+            home = () if port["network"] == network else parsed.get(network, ())
+            found[key].update(one for one in addresses_of(port) if not _within(one, home))
+    return {key: sorted(addresses) for key, addresses in found.items()}
+
+
+def _within(text: str, ranges: Iterable[Any]) -> bool:
+    """Say whether an address or range touches one of the ranges."""
+    one = ipaddress.ip_network(text)
+    return any(one.version == each.version and one.overlaps(each) for each in ranges)
