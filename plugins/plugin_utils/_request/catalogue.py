@@ -45,7 +45,8 @@ def images(defined: Catalogue, projects: dict[str, Any]) -> Iterator[Problem]:
             yield Problem((*path, "members"), f"does not go with visibility {visibility}: only shared images have them")
         for place, project in [(("owner",), owner), *((("members", i), one) for i, one in enumerate(members))]:
             if project is not None and project not in projects:
-                yield security.not_there((*path, *place), project, "virtfleet_projects", dict.fromkeys(sorted(projects)))
+                there = dict.fromkeys(sorted(projects))
+                yield security.not_there((*path, *place), project, "virtfleet_projects", there)
 
 
 def networks(defined: Catalogue) -> Iterator[Problem]:
