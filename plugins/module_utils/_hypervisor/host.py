@@ -55,7 +55,7 @@ def cache_mode(wanted: str, state_dir: str) -> str:
 
 
 def cached_images(state_dir: str) -> list[str]:
-    """Return the files of the image cache; what is still being fetched is hidden or not a file."""
+    """Return the files of the image cache, images and their records; what is still being fetched is left out."""
     try:
         with os.scandir(os.path.join(state_dir, "images")) as files:
             return sorted(one.name for one in files if is_image(one))
@@ -64,8 +64,8 @@ def cached_images(state_dir: str) -> list[str]:
 
 
 def is_image(entry: Any) -> bool:
-    """Say whether an entry of the cache is a finished image."""
-    unfinished = entry.name.startswith(".") or entry.name.endswith((".part", ".lock", ".json", ".converted"))
+    """Say whether an entry of the cache is a finished image or its record."""
+    unfinished = entry.name.startswith(".") or entry.name.endswith((".part", ".part.json", ".plain", ".new", ".lock"))
     return not unfinished and stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode)
 
 

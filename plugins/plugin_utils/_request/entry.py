@@ -34,6 +34,8 @@ def resolve(written: Entry, path: Path, world: Any) -> tuple[list[Record], list[
         return [gone(one, name) for name in naming.expand(one["name"], one["count"])], problems
     problems += [*single_problems(one, path), *drive_problems(one, path)]
     parts = found_parts(one, path, world, problems)
+    if parts["image"]:
+        problems += visibility_problems(one, parts["image"], path)
     if parts["flavor"] and parts["image"]:
         problems += size_problems(parts["flavor"], parts["image"], path)
     ports = found_ports(one, path, world, problems)
@@ -120,6 +122,19 @@ def found_parts(one: Entry, path: Path, world: Any, problems: list[Problem]) -> 
     parts["flavor"] = parts["flavor"] and schema.defaults(schema.FLAVOR) | parts["flavor"]
     parts["image"] = parts["image"] and schema.defaults(schema.IMAGE) | parts["image"]
     return parts
+
+
+def visibility_problems(one: Entry, image: dict[str, Any], path: Path) -> Iterator[Problem]:
+    """Yield that the image is not for the instance's project, as Glance would not show it to that."""
+    project = one["project"]
+    if image["visibility"] == "public" or project in (image.get("owner"), *image["members"]):
+        return
+    way_out = "add it to the image's members" if image["visibility"] == "shared" else "make the image shared or public"
+    says = (
+        f"is {quoted(one['image'])}, which is {image['visibility']} to project {quoted(image.get('owner') or 'none')} "
+        f"and not for project {quoted(project)}: {way_out}, or take another"
+    )
+    yield Problem((*path, "image"), says)
 
 
 def size_problems(flavor: dict[str, Any], image: dict[str, Any], path: Path) -> Iterator[Problem]:
@@ -248,7 +263,7 @@ def record(one: Entry, name: str, parts: dict[str, Any], ports: list[dict[str, A
         "hostname": one.get("hostname") or naming.hostname(name, identity),
         "state": one["state"],
         "flavor": {"name": one["flavor"], **without_description(parts["flavor"], "extra_specs")},
-        "image": {"name": one["image"], **without_description(parts["image"], "properties")},
+        "image": {"name": one["image"], **of_the_file(parts["image"])},
         "volumes": disks.local_disks(parts["flavor"], parts["image"], one["volume_backend"]),
         "ports": [own_port(one["project"], name, index, port) for index, port in enumerate(ports)],
         "keys": [{"name": one["key_name"], "public_key": parts["key_name"].strip()}] if parts["key_name"] else [],
@@ -276,6 +291,18 @@ def without_description(part: dict[str, Any], properties: str) -> dict[str, Any]
     """Return the flavor or image as records have it: no words for people, and properties as texts."""
     kept = {key: value for key, value in part.items() if key != "description"}
     return {**kept, properties: {key: as_text(value) for key, value in part[properties].items()}}
+
+
+def image_records(images: dict[str, dict[str, Any]]) -> list[Record]:
+    """Return the images of a catalogue that has nothing wrong with it, as instance records have them, by name."""
+    whole = {name: schema.defaults(schema.IMAGE) | dict(images[name]) for name in sorted(images)}
+    return [{"name": name, **of_the_file(image)} for name, image in whole.items()]
+
+
+def of_the_file(image: dict[str, Any]) -> dict[str, Any]:
+    """Return the image as records have it: not whose it is, which may change while guests of it run."""
+    kept = without_description(image, "properties")
+    return {key: value for key, value in kept.items() if key not in ("visibility", "owner", "members")}
 
 
 def as_text(value: str | int | bool) -> str:

@@ -163,6 +163,30 @@ BAD = [
         "qcow",
         "virtfleet_images.tiny.disk_format is 'qcow': did you mean 'qcow2'? There is qcow2, raw",
     ),
+    ((*IMAGE, "url"), [], "virtfleet_images.tiny.url is an empty list: it must have at least 1 entry"),
+    ((*IMAGE, "url"), 5, "virtfleet_images.tiny.url is 5: it must be a text or a list; write it in quotes"),
+    (
+        (*IMAGE, "url"),
+        ["https://one.example/x", "ftp://x/y"],
+        f"virtfleet_images.tiny.url[1] is the text 'ftp://x/y': {URL}",
+    ),
+    (
+        (*IMAGE, "visibility"),
+        "privat",
+        "virtfleet_images.tiny.visibility is 'privat': did you mean 'private'? There is public, private, shared",
+    ),
+    ((*IMAGE, "visibility"), "private", "virtfleet_images.tiny has no 'owner': a private image belongs to a project"),
+    (
+        (*IMAGE, "owner"),
+        "shoop",
+        "virtfleet_images.tiny.owner is 'shoop', which is not in virtfleet_projects: "
+        "did you mean 'shop'? There is default, shop",
+    ),
+    (
+        (*IMAGE, "members"),
+        ["shop"],
+        "virtfleet_images.tiny.members does not go with visibility public: only shared images have them",
+    ),
     # network
     ((*LAN, "type"), "natt", "virtfleet_networks.lan.type is 'natt': did you mean 'nat'? There is nat, bridge, vxlan"),
     (
@@ -439,6 +463,34 @@ def test_words_that_do_not_go_together(changes, sentence):
     problems, _records = told(*changes)
     assert len(problems) == 1
     assert problems[0].startswith(sentence) if sentence.endswith(" ") else problems == [sentence]
+
+
+@pytest.mark.parametrize(
+    "owned,way_out",
+    [
+        ({"visibility": "private", "owner": "shop"}, "make the image shared or public"),
+        ({"visibility": "shared", "owner": "shop"}, "add it to the image's members"),
+        ({"visibility": "shared", "owner": "shop", "members": ["ops"]}, "add it to the image's members"),
+    ],
+)
+def test_an_image_is_only_for_the_projects_that_may_see_it(owned, way_out):
+    projects = (("virtfleet_projects", "ops"), {})
+    image = (IMAGE, {"url": "file:///srv/tiny.qcow2", **owned})
+    problems, _records = told(projects, image)
+    assert problems == [
+        f"{I0}.image is 'tiny', which is {owned['visibility']} to project 'shop' and not for project 'default': "
+        f"{way_out}, or take another"
+    ]
+    for project in ["shop", *owned.get("members", [])]:
+        problems, records = told(projects, image, ((*WEB, "project"), project))
+        assert problems == []
+        assert not {"visibility", "owner", "members"} & set(records[0]["image"])
+
+
+def test_mirrors_go_into_the_record_as_they_are():
+    mirrors = ["https://one.example/x", "https://two.example/x"]
+    problems, records = told(((*IMAGE, "url"), mirrors))
+    assert problems == [] and records[0]["image"]["url"] == mirrors
 
 
 def test_all_problems_are_told_at_once_and_in_order():
