@@ -18,6 +18,8 @@ OPTIONS = (
     "flavors",
     "images",
     "networks",
+    "volume_types",
+    "volumes",
     "security_groups",
     "server_groups",
     "keypairs",
