@@ -15,7 +15,7 @@ LAB := $(SUDO) env PATH="$(ROOT)/$(BIN):$$PATH" LAB_NAME=$(LAB_NAME) LAB_NET=$(L
 LAB_TOOLS := command -v mmdebstrap >/dev/null && command -v ssh >/dev/null || $(SUDO) apt-get install -y -qq mmdebstrap debian-archive-keyring openssh-client
 
 .DEFAULT_GOAL := help
-.PHONY: registry-test help boot plan list audit delete hosts test unit lint sanity integration faults lab lab-down lab-test molecule clean bench-boot bench-scheduler
+.PHONY: registry-test help boot plan list audit delete hosts test unit lint sanity integration faults ceph-test lab lab-down lab-test molecule clean bench-boot bench-scheduler
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,10 @@ faults: $(BIN)/.test hosts ## Let images, disks, bridges, hosts and controllers 
 registry-test: $(BIN)/.test ## Let twenty controllers boot on one registry, in SQLite and in PostgreSQL (minutes)
 	@$(RUN) VIRTFLEET_TEST_REGISTRY=both pytest tests/unit/plugins/module_utils/registry
 	@$(RUN) pytest -v tests/registry
+
+ceph-test: $(BIN)/.test ## Make, clone, grow and remove disks in a throw-away Ceph cluster of this machine
+	@command -v ceph-osd >/dev/null || $(SUDO) apt-get install -y -qq --no-install-recommends ceph-mon ceph-osd ceph-common qemu-utils qemu-block-extra
+	@$(ROOT_RUN) pytest tests/integration/ceph
 
 lab: $(BIN)/.run ## Start HOSTS=3 simulated compute hosts on this machine, for inventories/lab
 	@$(LAB_TOOLS)
