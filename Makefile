@@ -74,6 +74,10 @@ registry-test: $(BIN)/.test ## Let twenty controllers boot on one registry, in S
 	@$(RUN) VIRTFLEET_TEST_REGISTRY=both pytest tests/unit/plugins/module_utils/registry
 	@$(RUN) pytest -v tests/registry
 
+ceph-test: $(BIN)/.test ## Make, clone, grow and remove disks in a throw-away Ceph cluster of this machine
+	@command -v ceph-osd >/dev/null || $(SUDO) apt-get install -y -qq --no-install-recommends ceph-mon ceph-osd ceph-common qemu-utils qemu-block-extra
+	@$(ROOT_RUN) pytest tests/integration/ceph
+
 lab: $(BIN)/.run ## Start HOSTS=3 simulated compute hosts on this machine, for inventories/lab
 	@$(LAB_TOOLS)
 	@$(LAB) up $(HOSTS)

@@ -21,6 +21,8 @@ OPTIONS = (
     "flavors",
     "images",
     "networks",
+    "volume_types",
+    "volumes",
     "security_groups",
     "server_groups",
     "keypairs",

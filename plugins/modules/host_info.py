@@ -195,6 +195,10 @@ host:
           description: The files of the image cache, images and their records.
           type: list
           elements: str
+        volumes:
+          description: The ids of the volumes with a life of their own that only this host has.
+          type: list
+          elements: str
     instances:
       description: Every defined domain with its promise, and our record of it when it is ours.
       type: list

@@ -45,6 +45,12 @@ options:
   networks:
     description: The variable C(virtfleet_networks).
     type: raw
+  volume_types:
+    description: The variable C(virtfleet_volume_types).
+    type: raw
+  volumes:
+    description: The variable C(virtfleet_volumes).
+    type: raw
   security_groups:
     description: The variable C(virtfleet_security_groups).
     type: raw

@@ -63,6 +63,15 @@ def cached_images(state_dir: str) -> list[str]:
         return []
 
 
+def kept_volumes(state_dir: str) -> list[str]:
+    """Return the ids of the volumes that outlive their guests and that only this host has."""
+    try:
+        names = os.listdir(os.path.join(state_dir, "volumes"))
+    except OSError:
+        return []
+    return sorted(name[: -len(".json")] for name in names if name.endswith(".json"))
+
+
 def is_image(entry: Any) -> bool:
     """Say whether an entry of the cache is a finished image or its record."""
     unfinished = entry.name.startswith(".") or entry.name.endswith((".part", ".part.json", ".plain", ".new", ".lock"))
@@ -160,5 +169,6 @@ def record(connection: Any, name: str, virt_type: str, state_dir: str) -> dict[s
             **software,
             "machine_types": list(host.machines),
             "image_cache": cached_images(state_dir),
+            "volumes": kept_volumes(state_dir),
         },
     }

@@ -27,7 +27,7 @@ Answers = dict[str, Answer]
 def wanted(record: dict[str, Any] | None) -> Image | ItemError | None:
     """Return the image of a record, or what is wrong with it; None for an instance that has no image."""
     try:
-        return from_record(record) if record else None
+        return from_record(record) if record and (record.get("name") or record.get("url")) else None
     except ItemError as error:
         return error
 

@@ -16,6 +16,7 @@ from ...module_utils._model import naming, schema
 from . import catalogue, disks, security
 from .problems import Path, Problem, listed, quoted
 from .ranges import address, subnet
+from .requests import boots_from_volume
 
 Entry = dict[str, Any]
 Record = dict[str, Any]
@@ -33,19 +34,28 @@ def resolve(written: Entry, path: Path, world: Any) -> tuple[list[Record], list[
         world.find((*path, "project"), one["project"], "virtfleet_projects", problems)
         return [gone(one, name) for name in naming.expand(one["name"], one["count"])], problems
     problems += [*single_problems(one, path), *drive_problems(one, path)]
+    image = disks.boot_image(one, world)
+    one = {**one, "image": image} if image else one
     parts = found_parts(one, path, world, problems)
     if parts["image"]:
         problems += visibility_problems(one, parts["image"], path)
-    if parts["flavor"] and parts["image"]:
+    made = disks.found_disks(written_devices(one, written), parts, path, world, problems)
+    if parts["flavor"] and parts["image"] and not boots_from_volume({"volumes": made}):
         problems += size_problems(parts["flavor"], parts["image"], path)
     ports = found_ports(one, path, world, problems)
     if one["wait_for"] in ("address", "ssh") and not ports:
         problems.append(Problem((*path, "wait_for"), f"is '{one['wait_for']}', but there is no network to reach it by"))
     # A thing it names may have a problem of its own, told where it is defined.
     whole = all(parts[key] for key in parts if one.get(key)) and len(ports) == len(one.get("networks", ports))
-    if problems or not whole:
+    if problems or not whole or not made:
         return [], problems
-    return [record(one, name, parts, ports) for name in naming.expand(one["name"], one["count"])], []
+    return [record(one, name, parts, ports, made) for name in naming.expand(one["name"], one["count"])], []
+
+
+def written_devices(one: Entry, written: Entry) -> Entry:
+    """Return the entry with the image that the user wrote and not that of a block device."""
+    image = written.get("image")
+    return {**{key: value for key, value in one.items() if key != "image"}, **({"image": image} if image else {})}
 
 
 def look_up(written: Entry, path: Path, world: Any) -> tuple[list[Record], list[Problem]]:
@@ -251,7 +261,9 @@ def gone(one: Entry, name: str) -> Record:
     return {**found, "host": None, "state": "absent", "ports": [], "volumes": []}
 
 
-def record(one: Entry, name: str, parts: dict[str, Any], ports: list[dict[str, Any]]) -> Record:
+def record(
+    one: Entry, name: str, parts: dict[str, Any], ports: list[dict[str, Any]], made: list[dict[str, Any]]
+) -> Record:
     """Return the record of one instance: complete, and without secrets."""
     identity = naming.instance_uuid(one["project"], name)
     made = {
@@ -263,8 +275,8 @@ def record(one: Entry, name: str, parts: dict[str, Any], ports: list[dict[str, A
         "hostname": one.get("hostname") or naming.hostname(name, identity),
         "state": one["state"],
         "flavor": {"name": one["flavor"], **without_description(parts["flavor"], "extra_specs")},
-        "image": {"name": one["image"], **of_the_file(parts["image"])},
-        "volumes": disks.local_disks(parts["flavor"], parts["image"], one["volume_backend"]),
+        "image": {"name": one.get("image", ""), **of_the_file(parts["image"] or schema.defaults(schema.IMAGE))},
+        "volumes": disks.of_instance(made, one, name),
         "ports": [own_port(one["project"], name, index, port) for index, port in enumerate(ports)],
         "keys": [{"name": one["key_name"], "public_key": parts["key_name"].strip()}] if parts["key_name"] else [],
         "metadata": one["metadata"],
