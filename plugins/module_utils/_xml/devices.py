@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 from typing import Any
 
+from .._model import config_drive as drive
 from .._model.errors import ItemError
 from .._model.instance import Instance
 from .tree import add
@@ -73,17 +74,6 @@ def config_drive(instance: Instance, state_dir: str) -> str:
     return instance.config_drive_path or posixpath.join(instance_dir(state_dir, instance), "config.iso")
 
 
-def _config_bus(instance: Instance, bus: str) -> str:
-    """Return the bus of the config drive: virtio beside virtio disks, else what the machine has a CD-ROM on."""
-    wanted = instance.image.properties.get("hw_cdrom_bus")
-    if wanted is not None and wanted not in TARGETS:
-        told = f"image {instance.image.name} has hw_cdrom_bus='{wanted}': this collection knows {', '.join(TARGETS)}"
-        raise ItemError(told, fault="request")
-    q35 = "q35" in str(instance.image.properties.get("hw_machine_type", ""))
-    other = bus if bus in ("virtio", "scsi") else "sata" if q35 else "ide"
-    return wanted or other
-
-
 def _target(bus: str, used: dict[str, int]) -> str:
     """Return the next device name on a bus and count it."""
     prefix = TARGETS[bus]
@@ -106,8 +96,8 @@ def _add_disks(devices: Any, instance: Instance, guest: Any) -> None:
         add(disk, "target", dev=_target(bus, used), bus=bus)
     path = config_drive(instance, guest.state_dir)
     if path:
-        bus = _config_bus(instance, bus)
-        disk = add(devices, "disk", type_="file", device="disk" if bus == "virtio" else "cdrom")
+        bus = drive.bus(instance.image.properties, instance.config_drive_bus or "auto")
+        disk = add(devices, "disk", type_="file", device=drive.device(bus, instance.config_drive_format))
         add(disk, "driver", name="qemu", type_="raw", cache=guest.cache)
         add(disk, "source", file=path)
         add(disk, "target", dev=_target(bus, used), bus=bus)
