@@ -61,7 +61,17 @@ integration: $(BIN)/.test hosts ## Boot real guests on this machine and look ins
 	@$(ROOT_RUN) tests/tools/in-netns tests/ansible-test integration ports --python $(PYTHON_VERSION) --allow-destructive
 	@$(ROOT_RUN) pytest tests/integration/port
 	@$(ROOT_RUN) pytest tests/integration/guest_image
+	@$(ROOT_RUN) pytest tests/integration/backup/test_backup_core.py
 	@$(ROOT_RUN) pytest tests/integration/boot/test_guest.py
+
+cloud-image-test: $(BIN)/.test ## Boot a Debian image with real cloud-init and read what it made of the config drive (minutes)
+	@$(LAB_TOOLS)
+	@command -v mke2fs sfdisk qemu-img >/dev/null || $(SUDO) apt-get install -y -qq e2fsprogs fdisk qemu-utils
+	@$(ROOT_RUN) pytest -v tests/integration/cloud_image
+
+backup-test: $(BIN)/.test hosts ## Snapshot, back up, kill and restore running guests, in a lab of their own (minutes)
+	@$(LAB_TOOLS)
+	@$(ROOT_RUN) pytest -v tests/integration/backup
 
 failures: $(BIN)/.test hosts ## Let bad images, full disks and missing bridges fail under boots of this machine (minutes)
 	@$(ROOT_RUN) pytest tests/integration/boot/test_failures.py

@@ -193,8 +193,16 @@ instances:
       description: How the guest is told all this.
       type: str
       sample: nocloud
+    config_drive_format:
+      description: The file system that it is told by.
+      type: str
+      sample: iso9660
+    launch_index:
+      description: Its place among the instances of its entry, counted from 0.
+      type: int
+      sample: 0
     user_data_digest:
-      description: Salted digest of its user data and files; empty if it has none.
+      description: Salted digest of its user data, vendor data and files; empty if it has none.
       type: str
     scheduling:
       description: What only the scheduler needs; C(entry) is the name of the entry it came from.

@@ -35,10 +35,11 @@ ALLOWED = {
     "module_utils/_volumes": {"_model"},
     "module_utils/_config_drive": {"_model", "pycdlib"},
     "module_utils/_network": {"_model"},
+    "module_utils/_backups": {"_model", "_hypervisor", "_volumes"},
     "module_utils/_guest": {"_model"},
     "module_utils/_host": {"_model"},
     "plugin_utils/_scheduler": {"numpy", "netaddr", "jinja2", "_model"},
-    "plugin_utils/_request": {"jsonschema", "netaddr", "_model"},
+    "plugin_utils/_request": {"jsonschema", "netaddr", "yaml", "_model"},
 }
 # What the answer of these layers must not depend on.
 NO_CLOCK = {"plugin_utils/_scheduler": {"time", "datetime", "random", "secrets", "uuid", "socket", "subprocess", "os"}}

@@ -199,6 +199,8 @@ def stop(domain: Any, instance: Instance, settings: Settings) -> None:
 def undefine(domain: Any, has_nvram: bool = False) -> None:
     """Remove the definition with all its parts; a stale NVRAM would switch Secure Boot off for a successor."""
     flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    with contextlib.suppress(libvirt.libvirtError):  # not every driver has them
+        flags |= libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA if domain.listAllCheckpoints(0) else 0
     with failing_to(f"undefine {domain.name()}"):
         domain.undefineFlags(flags | (libvirt.VIR_DOMAIN_UNDEFINE_NVRAM if has_nvram else 0))
 

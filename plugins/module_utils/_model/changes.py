@@ -78,6 +78,12 @@ def _addresses(instance: Instance) -> dict[str, list[str]]:
     return {one.id: [address.address for address in one.addresses] for one in instance.ports}
 
 
+def _networks(instance: Instance) -> dict[str, list[dict[str, Any]]]:
+    """Return what the config drive tells the guest about its networks beside that."""
+    keys = ("cidr", "gateway", "dns", "routes")
+    return {one.id: [{key: each.get(key) for key in keys} for each in one.subnets] for one in instance.ports}
+
+
 # field, how to read it, what takes it, why. What is not listed (host, created_at, image url ...) makes no difference.
 FIELDS = (
     ("image.name", _pick("image", "name"), "refused", f"the root disk was made from it; {AGAIN}"),
@@ -89,10 +95,12 @@ FIELDS = (
     ("flavor.extra_specs", _pick("flavor", "extra_specs"), "next boot", ""),
     ("hostname", _pick("hostname"), "next boot", ""),
     ("config_drive", _pick("config_drive"), "next boot", ""),
+    ("config_drive_format", _pick("config_drive_format"), "next boot", ""),
     ("user_data", _pick("user_data_digest"), "next boot", ""),
     ("keys", _pick("keys"), "next boot", ""),
     ("ports", _cards, "next boot", ""),
     ("addresses", _addresses, "next boot", ""),
+    ("subnets", _networks, "next boot", ""),
     ("filters", _filters, "live", ""),
     ("flavor.name", _pick("flavor", "name"), "live", ""),
     ("state", _pick("state"), "live", ""),

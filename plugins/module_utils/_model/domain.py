@@ -132,6 +132,7 @@ def carried_over(old: Instance, new: Instance) -> Instance:
         volumes=tuple(volumes),
         ports=tuple(ports),
         config_drive_path=new.config_drive_path or old.config_drive_path,
+        config_drive_bus=new.config_drive_bus or old.config_drive_bus,
         created_at=old.created_at or new.created_at,
     )
 

@@ -34,6 +34,7 @@ GUEST_KEYS = (
     "availability_zone",
     "server_group",
     "config_drive",
+    "config_drive_format",
     "user_data_digest",
 )
 # Of the parts of a record what is asked for; stages add to them what they learn.
@@ -131,14 +132,16 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def user_data_digest(identity: str, user_data: str | None, files: list[dict[str, str]] | None) -> str:
+def user_data_digest(
+    identity: str, user_data: str | None, files: list[dict[str, str]] | None, vendor_data: str | None = None
+) -> str:
     """Return the digest of what the guest reads at first boot, salted with its uuid, or "" where there is nothing.
 
     The admin password is left out on purpose: a digest of a short secret can be guessed.
     """
-    if not user_data and not files:
+    if not user_data and not files and not vendor_data:
         return ""
-    return digest([identity, user_data or "", files or []])
+    return digest([identity, user_data or "", files or [], *([vendor_data] if vendor_data else [])])
 
 
 def spec_digest(record: Mapping[str, Any]) -> str:

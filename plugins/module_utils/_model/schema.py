@@ -281,6 +281,17 @@ SUBNET = record(
         "cidr": text("The range.", examples=["10.0.0.0/24"]),
         "gateway": or_null(text("Address of the router; null for none. Default: the first address of the range.")),
         "dns": listing("Addresses of name servers.", text("An address."), examples=[["10.0.0.1"]]),
+        "routes": listing(
+            "Ways to other ranges, for guests with an address of this one.",
+            record(
+                "A route.",
+                ["to", "via"],
+                {
+                    "to": text("The range it leads to.", examples=["10.8.0.0/16"]),
+                    "via": text("Address of the router, in this range.", examples=["10.0.0.254"]),
+                },
+            ),
+        ),
         "pool": listing(
             "Addresses that may be given out, as `first-last` or single ones. Default: all but the gateway.",
             text("A range."),
@@ -489,24 +500,55 @@ INSTANCE = record(
                 "examples": ["{{ lookup('file', 'web.yml') }}"],
             }
         ),
+        "user_data_base64": or_null(
+            {
+                "type": "string",
+                "description": "The same in base64, for what is no text, such as gzip.",
+                "x-secret": True,
+                "examples": ["{{ lookup('pipe', 'gzip -9 < web.yml | base64 -w0') }}"],
+            }
+        ),
+        "vendor_data": or_null(
+            {
+                "type": "string",
+                "description": "As user_data, from who runs the fleet: what user_data says goes before it.",
+                "maxLength": 65535,
+                "x-secret": True,
+                "examples": ["#cloud-config\nntp: {servers: [10.0.0.1]}\n"],
+            }
+        ),
         "admin_pass": or_null(
             text(
                 "Password of the guest's default user, as a hash of crypt(3): nobody needs the password itself.",
-                pattern=r"^\$[0-9a-z]+\$.+$",
-                **{"x-secret": True, "x-valid": "what `mkpasswd -m sha-512` prints, beginning with '$6$'"},
+                pattern=r"^\$(1|2a|2y|5|6)(\$[^$:\s]+){2,}$",
+                **{
+                    "x-secret": True,
+                    "x-valid": "what `mkpasswd -m sha-512` prints, beginning with '$6$'; "
+                    "cloud-init takes $y$ for a password in clear",
+                },
             )
         ),
         "files": listing(
             "Small files to put into the guest.",
             record(
                 "A file.",
-                ["path", "content"],
+                ["path"],
                 {
-                    "path": text("Where.", pattern=r"^/[^\x00]*$", **{"x-valid": "an absolute path"}),
+                    "path": text(
+                        "Where.",
+                        pattern=r"^(/(?!\.{1,2}(/|$))[^/\x00-\x1f\x7f]+)+$",
+                        **{"x-valid": "an absolute path of a file, without '..'"},
+                    ),
                     "content": {
                         "type": "string",
-                        "description": "What is in it.",
+                        "description": "What is in it, at most 10,240 bytes.",
                         "maxLength": 10240,
+                        "x-secret": True,
+                    },
+                    "content_base64": {
+                        "type": "string",
+                        "description": "The same in base64, for what is no text.",
+                        "maxLength": 13656,
                         "x-secret": True,
                     },
                 },
@@ -516,6 +558,12 @@ INSTANCE = record(
             **{"x-secret": True},
         ),
         "config_drive": choice("How the guest is told all this.", "nocloud", "openstack", "none", default="nocloud"),
+        "config_drive_format": choice(
+            "The file system it is told by; `vfat` for a kernel that reads no CD.",
+            "iso9660",
+            "vfat",
+            default="iso9660",
+        ),
         "hostname": text(
             "The guest's own name. Default: made of the name as Nova does; not with a count above 1.",
             pattern=r"^[a-zA-Z0-9._-]+$",

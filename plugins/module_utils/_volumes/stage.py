@@ -24,7 +24,7 @@ from .._files import (
 )
 from .._model.errors import ItemError
 from .backends import BACKENDS
-from .volume import RECORD, Volume, record, recorded, sized, wanted
+from .volume import RECORD, RESTORED, Volume, record, recorded, sized, wanted
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def withdraw(instance: dict[str, Any], state_dir: str, run_dir: str) -> Outcome:
     with plainly("the volumes could not be removed"), locked(lock):
         gone = [volume for volume in leftovers(instance, state_dir) if _removed(volume)]
         outcome = _removal(instance, gone, state_dir)
-        remove_files(directory, {RECORD, *unfinished(directory)})
+        remove_files(directory, {RECORD, RESTORED, *unfinished(directory)})
         os.unlink(lock)
         return outcome
 

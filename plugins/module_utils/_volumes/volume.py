@@ -16,6 +16,7 @@ from .._model.errors import ItemError
 from .backends import BACKENDS
 
 RECORD = "volumes.json"
+RESTORED = "restored.json"  # which backup the disks are of, beside them
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # it becomes part of a file's name
 MIB, GIB = 2**20, 2**30
 

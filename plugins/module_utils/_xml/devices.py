@@ -8,10 +8,11 @@ from __future__ import annotations
 import posixpath
 from typing import Any
 
+from .._model import config_drive as drive
 from .._model.errors import ItemError
 from .._model.instance import Instance
 from .._model.volume import Volume
-from .disks import MAX_DISKS, TARGETS, add_disk, flavor_qos, target
+from .disks import MAX_DISKS, add_disk, flavor_qos, target
 from .tree import add
 
 # Image property -> what it may say, the first being Nova's default. Nova's names and values.
@@ -79,21 +80,12 @@ def config_drive(instance: Instance, state_dir: str) -> str:
     return instance.config_drive_path or posixpath.join(instance_dir(state_dir, instance), "config.iso")
 
 
-def _config_bus(instance: Instance, bus: str) -> str:
-    """Return the bus of the config drive: virtio beside virtio disks, else what the machine has a CD-ROM on."""
-    wanted = instance.image.properties.get("hw_cdrom_bus")
-    if wanted is not None and wanted not in TARGETS:
-        told = f"image {instance.image.name} has hw_cdrom_bus='{wanted}': this collection knows {', '.join(TARGETS)}"
-        raise ItemError(told, fault="request")
-    q35 = "q35" in str(instance.image.properties.get("hw_machine_type", ""))
-    other = bus if bus in ("virtio", "scsi") else "sata" if q35 else "ide"
-    return wanted or other
-
-
 def bus_of(volume: Volume, instance: Instance) -> str:
     """Return the bus of a disk: its own, or that of all disks of the image; a virtio disk cannot be a CD-ROM."""
     bus = volume.disk_bus or chosen(instance, "hw_disk_bus")
-    return _config_bus(instance, "ide") if volume.device_type == "cdrom" and bus == "virtio" else bus
+    if volume.device_type != "cdrom" or bus != "virtio":
+        return bus
+    return drive.bus({**instance.image.properties, "hw_disk_bus": "ide"})
 
 
 def _add_disks(devices: Any, instance: Instance, guest: Any) -> None:
@@ -109,8 +101,8 @@ def _add_disks(devices: Any, instance: Instance, guest: Any) -> None:
         add_disk(devices, volume, path, kind, **how)
     path = config_drive(instance, guest.state_dir)
     if path:
-        bus = _config_bus(instance, chosen(instance, "hw_disk_bus"))
-        disk = add(devices, "disk", type_="file", device="disk" if bus == "virtio" else "cdrom")
+        bus = drive.bus(instance.image.properties, instance.config_drive_bus or "auto")
+        disk = add(devices, "disk", type_="file", device=drive.device(bus, instance.config_drive_format))
         add(disk, "driver", name="qemu", type_="raw", cache=guest.cache)
         add(disk, "source", file=path)
         add(disk, "target", dev=target(bus, used, last=bus == "virtio"), bus=bus)

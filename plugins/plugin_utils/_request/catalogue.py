@@ -114,6 +114,7 @@ def one_subnet(one: dict[str, Any], path: Path) -> Iterator[Problem]:
         yield Problem((*path, "cidr"), f"is {quoted(one['cidr'])}, which has host bits set: write {cidr}")
     if one.get("gateway") is not None and not usable(one["gateway"], cidr):
         yield Problem((*path, "gateway"), f"is {quoted(one['gateway'])}, which is no address for a router in {cidr}")
+    yield from route_problems(one.get("routes", []), cidr, (*path, "routes"))
     for index, server in enumerate(one.get("dns", [])):
         if address(server) is None:
             yield Problem((*path, "dns", index), f"is {quoted(server)}: it must be an address such as 10.0.0.1")
@@ -122,6 +123,20 @@ def one_subnet(one: dict[str, Any], path: Path) -> Iterator[Problem]:
             wrong = pool_problem(pool, cidr)
             if wrong:
                 yield Problem((*path, key, index), f"is {quoted(pool)}{wrong}")
+
+
+def route_problems(routes: list[dict[str, str]], cidr: Subnet, path: Path) -> Iterator[Problem]:
+    """Yield what is wrong with the routes of a subnet; the way out of it is its gateway."""
+    for index, route in enumerate(routes):
+        target = subnet(route["to"])
+        if target is None or str(target) != route["to"] or target.version != cidr.version:
+            like = "10.8.0.0/16" if cidr.version == 4 else "fd00:8::/48"
+            yield Problem((*path, index, "to"), f"is {quoted(route['to'])}: it must be a range such as {like}")
+        elif target.prefixlen == 0:
+            yield Problem((*path, index, "to"), f"is {target}, which is the way out: write it as 'gateway'")
+        if not usable(route["via"], cidr):
+            says = f"is {quoted(route['via'])}, which is no address for a router in {cidr}"
+            yield Problem((*path, index, "via"), says)
 
 
 def usable(text: str, cidr: Subnet) -> bool:
@@ -189,7 +204,8 @@ def whole_subnet(one: dict[str, Any]) -> dict[str, Any]:
     gateway = one.get("gateway", first)
     pool = [whole_pool(pool) for pool in one.get("pool", [])] or default_pool(cidr, gateway)
     reserved = {"reserved": [whole_pool(each) for each in one["reserved"]]} if one.get("reserved") else {}
-    return {"cidr": str(cidr), "gateway": gateway, "dns": one.get("dns", []), "pool": pool, **reserved}
+    routes = {"routes": one["routes"]} if one.get("routes") else {}
+    return {"cidr": str(cidr), "gateway": gateway, "dns": one.get("dns", []), **routes, "pool": pool, **reserved}
 
 
 def whole_pool(pool: str) -> str:

@@ -12,8 +12,9 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-from ...module_utils._model import naming, schema
-from . import catalogue, disks, security
+from ...module_utils._model import config_drive, naming, schema
+from ...module_utils._model.errors import ItemError
+from . import catalogue, disks, security, user_data
 from .problems import Path, Problem, listed, quoted
 from .ranges import address, subnet
 from .requests import boots_from_volume
@@ -21,7 +22,9 @@ from .requests import boots_from_volume
 Entry = dict[str, Any]
 Record = dict[str, Any]
 
-MOST_USER_DATA = 65535
+MOST_FILE = 10240
+# What reaches the guest by its config drive and by nothing else.
+TOLD = ("user_data", "user_data_base64", "vendor_data", "admin_pass", "files", "key_name")
 # libvirt keeps a domain in the file <name>.xml and writes <name>.xml.new first; a file name has at most 255 bytes.
 MOST_DOMAIN_BYTES = 255 - len(".xml.new")
 
@@ -33,10 +36,11 @@ def resolve(written: Entry, path: Path, world: Any) -> tuple[list[Record], list[
     if one["state"] == "absent":
         world.find((*path, "project"), one["project"], "virtfleet_projects", problems)
         return [gone(one, name) for name in naming.expand(one["name"], one["count"])], problems
-    problems += [*single_problems(one, path), *drive_problems(one, path)]
+    problems += [*single_problems(one, path), *drive_problems(one, path), *user_data.problems(one, path)]
     image = disks.boot_image(one, world)
     one = {**one, "image": image} if image else one
     parts = found_parts(one, path, world, problems)
+    problems += bus_problems(one, parts["image"], path)
     if parts["image"]:
         problems += visibility_problems(one, parts["image"], path)
     made = disks.found_disks(written_devices(one, written), parts, path, world, problems)
@@ -49,7 +53,8 @@ def resolve(written: Entry, path: Path, world: Any) -> tuple[list[Record], list[
     whole = all(parts[key] for key in parts if one.get(key)) and len(ports) == len(one.get("networks", ports))
     if problems or not whole or not made:
         return [], problems
-    return [record(one, name, parts, ports, made) for name in naming.expand(one["name"], one["count"])], []
+    names = naming.expand(one["name"], one["count"])
+    return [record(one, name, index, parts, ports, made) for index, name in enumerate(names)], []
 
 
 def written_devices(one: Entry, written: Entry) -> Entry:
@@ -100,21 +105,38 @@ def single_problems(one: Entry, path: Path) -> Iterator[Problem]:
 
 
 def drive_problems(one: Entry, path: Path) -> Iterator[Problem]:
-    """Yield what is wrong with what the guest is told."""
-    size = len((one.get("user_data") or "").encode())
-    encoded = (size + 2) // 3 * 4
-    if encoded > MOST_USER_DATA:
-        yield Problem(
-            (*path, "user_data"),
-            f"is {size:,} bytes, {encoded:,} when base64-encoded: at most {MOST_USER_DATA:,} fit "
-            f"({MOST_USER_DATA // 4 * 3:,} plain), so let it fetch the rest from a URL",
-        )
-    told = [key for key in ("user_data", "admin_pass", "files", "key_name") if one.get(key)]
+    """Yield what of all that the guest is told does not go together."""
+    told = [key for key in TOLD if one.get(key)]
     if told and one["config_drive"] == "none":
         yield Problem((*path, "config_drive"), f"is 'none', so the guest would never see its {listed(told)}")
     paths = [file["path"] for file in one["files"]]
     for again in dict.fromkeys(name for index, name in enumerate(paths) if name in paths[:index]):
         yield Problem((*path, "files"), f"has {quoted(again)} twice: once is enough")
+    for index, file in enumerate(one["files"]):
+        yield from file_problems(file, (*path, "files", index))
+
+
+def file_problems(file: dict[str, str], path: Path) -> Iterator[Problem]:
+    """Yield what is wrong with a file for the guest."""
+    given = [key for key in ("content", "content_base64") if key in file]
+    if len(given) != 1:
+        says = "has both 'content' and 'content_base64'" if given else "has neither 'content' nor 'content_base64'"
+        yield Problem(path, f"{says}: write one of them")
+        return
+    content = user_data.decoded(file, "content")
+    if content is None:
+        yield Problem((*path, "content_base64"), "is not base64: make it with `base64 -w0` or the filter b64encode")
+    elif len(content) > MOST_FILE:
+        yield Problem((*path, *given), f"is {len(content):,} bytes: at most {MOST_FILE:,} fit")
+
+
+def bus_problems(one: Entry, image: dict[str, Any] | None, path: Path) -> Iterator[Problem]:
+    """Yield a bus that no config drive can be plugged to."""
+    if image and one["config_drive"] != "none":
+        try:
+            config_drive.bus(image["properties"])
+        except ItemError as error:
+            yield Problem((*path, "image"), f"has the property {error}")
 
 
 def found_parts(one: Entry, path: Path, world: Any, problems: list[Problem]) -> dict[str, Any]:
@@ -262,7 +284,7 @@ def gone(one: Entry, name: str) -> Record:
 
 
 def record(
-    one: Entry, name: str, parts: dict[str, Any], ports: list[dict[str, Any]], made: list[dict[str, Any]]
+    one: Entry, name: str, index: int, parts: dict[str, Any], ports: list[dict[str, Any]], made: list[dict[str, Any]]
 ) -> Record:
     """Return the record of one instance: complete, and without secrets."""
     identity = naming.instance_uuid(one["project"], name)
@@ -285,7 +307,11 @@ def record(
         "server_group": parts["server_group"] and {"name": one["server_group"], "rules": {}, **parts["server_group"]},
         "wait_for": one["wait_for"],
         "config_drive": one["config_drive"],
-        "user_data_digest": naming.user_data_digest(identity, one.get("user_data"), one["files"]),
+        "config_drive_format": one["config_drive_format"],
+        "launch_index": index,
+        "user_data_digest": naming.user_data_digest(
+            identity, one.get("user_data") or one.get("user_data_base64"), one["files"], one.get("vendor_data")
+        ),
         "scheduling": {
             "entry": one["name"],
             "hints": one["hints"],

@@ -127,14 +127,19 @@ def secrets_of(records: Iterable[Record], instances: Iterable[Mapping[str, Any]]
 
 def entry_secrets(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return the secrets of an entry that has any, as module config_drives takes them: contents in base64."""
-    secrets: dict[str, Any] = {}
-    if entry.get("user_data"):
-        secrets["user_data"] = base64_of(entry["user_data"])
-    if entry.get("admin_pass"):
-        secrets["admin_pass"] = entry["admin_pass"]
+    secrets: dict[str, Any] = {key: entry[key] for key in ("admin_pass", "vendor_data") if entry.get(key)}
+    if entry.get("user_data") or entry.get("user_data_base64"):
+        secrets["user_data"] = in_base64(entry, "user_data")
     if entry.get("files"):
-        secrets["files"] = {one["path"]: base64_of(one["content"]) for one in entry["files"]}
+        secrets["files"] = {one["path"]: in_base64(one, "content") for one in entry["files"]}
     return secrets
+
+
+def in_base64(entry: Mapping[str, Any], key: str) -> str:
+    """Return in base64 what the user wrote as text or, with `_base64` behind the key, in base64."""
+    if entry.get(key) is None:
+        return "".join(entry[f"{key}_base64"].split())
+    return base64_of(entry[key])
 
 
 def base64_of(text: str) -> str:

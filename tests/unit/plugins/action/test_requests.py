@@ -36,7 +36,7 @@ PLAY = """
             image: tiny
             security_groups: [web]
             user_data: "SECRET {{ 'SECRET' }}"
-            admin_pass: $6$SECRET
+            admin_pass: $6$SALT$SECRET
             files: [{path: /x, content: SECRET}]
       register: result
     - ansible.builtin.copy: {content: "{{ result | to_json }}", dest: result.json, mode: "0600"}

@@ -139,7 +139,10 @@ def test_the_shape_of_the_document_is_the_shape_that_is_compared(name):
             {"image": {"properties": {"hw_qemu_guest_agent": "maybe"}}},
             "image debian-12 has hw_qemu_guest_agent='maybe'",
         ),
-        ({"image": {"properties": {"hw_cdrom_bus": "moon"}}}, "image debian-12 has hw_cdrom_bus='moon'"),
+        (
+            {"image": {"properties": {"hw_cdrom_bus": "moon"}}},
+            "hw_cdrom_bus is 'moon', but must be one of virtio, scsi, sata, ide, usb",
+        ),
         (
             {"flavor": {"extra_specs": {"quota:disk_total_iops_sec": "fast"}}},
             "flavor m1.small has quota:disk_total_iops",

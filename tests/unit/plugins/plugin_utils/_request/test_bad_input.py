@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import gzip
 
 import pytest
 
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._request.problems import report
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._request.resolve import request
+from ansible_collections.virtfleet.compute.plugins.plugin_utils._request.user_data import multipart
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ops"
 GOOD = {
@@ -346,6 +349,101 @@ BAD = [
         f"{I0}.user_data is 49,150 bytes, 65,536 when base64-encoded: at most 65,535 fit (49,149 plain), "
         "so let it fetch the rest from a URL",
     ),
+    (
+        (*WEB, "user_data"),
+        "# cloud-config\npackages: [nginx]\n",
+        f"{I0}.user_data begins nearly like a cloud-config: its first line must be '#cloud-config', nothing else",
+    ),
+    (
+        (*WEB, "user_data"),
+        "#cloud-config\nruncmd: [a\nb: c\n",
+        f"{I0}.user_data says that it is a #cloud-config and is not YAML (line 3)",
+    ),
+    (
+        (*WEB, "user_data"),
+        "#cloud-config\n- a\n",
+        f"{I0}.user_data says that it is a #cloud-config and is no mapping: write 'key: value' below the first line",
+    ),
+    (
+        (*WEB, "user_data"),
+        "Content-Type: multipart/mixed; boundary=b\n\n--b\n",
+        f"{I0}.user_data is of several parts without a line 'MIME-Version: 1.0': cloud-init would not see them",
+    ),
+    (
+        (*WEB, "user_data"),
+        "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\nno part\n",
+        f"{I0}.user_data is no whole MIME message: make it with the filter virtfleet.compute.multipart",
+    ),
+    (
+        (*WEB, "user_data_base64"),
+        "#!/bin/sh",
+        f"{I0}.user_data_base64 is not base64: make it with `base64 -w0` or the filter b64encode",
+    ),
+    (
+        (*WEB, "user_data_base64"),
+        base64.b64encode(gzip.compress(b"#cloud-config\n")[:-4]).decode(),
+        f"{I0}.user_data_base64 begins like gzip and is no whole gzip file of at most 16 MiB unpacked",
+    ),
+    (
+        (*WEB, "user_data_base64"),
+        base64.b64encode(gzip.compress(b"#cloud-config\n[")).decode(),
+        f"{I0}.user_data_base64 says that it is a #cloud-config and is not YAML (line 3)",
+    ),
+    (
+        (*WEB, "vendor_data"),
+        "#cloud-config\n[",
+        f"{I0}.vendor_data says that it is a #cloud-config and is not YAML (line 3)",
+    ),
+    (
+        (*WEB, "admin_pass"),
+        "$y$j9T$abc$def",
+        f"{I0}.admin_pass is not right: it must be what `mkpasswd -m sha-512` prints, beginning with '$6$'; "
+        "cloud-init takes $y$ for a password in clear",
+    ),
+    ((*WEB, "files"), [{"path": "/x"}], f"{I0}.files[0] has neither 'content' nor 'content_base64': write one of them"),
+    (
+        (*WEB, "files"),
+        [{"path": "/x", "content": "", "content_base64": ""}],
+        f"{I0}.files[0] has both 'content' and 'content_base64': write one of them",
+    ),
+    (
+        (*WEB, "files"),
+        [{"path": "/x", "content_base64": "%"}],
+        f"{I0}.files[0].content_base64 is not base64: make it with `base64 -w0` or the filter b64encode",
+    ),
+    (
+        (*WEB, "files"),
+        [{"path": "/x", "content": "ü" * 5121}],
+        f"{I0}.files[0].content is 10,242 bytes: at most 10,240 fit",
+    ),
+    *(
+        (
+            (*WEB, "files"),
+            [{"path": path, "content": ""}],
+            f"{I0}.files[0].path is the text '{path}': it must be an absolute path of a file, without '..'",
+        )
+        for path in ("x", "/", "/a/", "/a//b", "/a/../b", "/..")
+    ),
+    (
+        (*IMAGE, "properties"),
+        {"hw_cdrom_bus": "floppy"},
+        f"{I0}.image has the property hw_cdrom_bus is 'floppy', but must be one of virtio, scsi, sata, ide, usb",
+    ),
+    (
+        (*SUBNET, "routes"),
+        [{"to": "10.8.0.1/16", "via": "198.51.100.3"}],
+        f"{SUBNET_0}.routes[0].to is '10.8.0.1/16': it must be a range such as 10.8.0.0/16",
+    ),
+    (
+        (*SUBNET, "routes"),
+        [{"to": "0.0.0.0/0", "via": "198.51.100.3"}],
+        f"{SUBNET_0}.routes[0].to is 0.0.0.0/0, which is the way out: write it as 'gateway'",
+    ),
+    (
+        (*SUBNET, "routes"),
+        [{"to": "10.8.0.0/16", "via": "10.8.0.1"}],
+        f"{SUBNET_0}.routes[0].via is '10.8.0.1', which is no address for a router in 198.51.100.0/24",
+    ),
     ((*WEB, "metadata"), {"a/b": "c"}, f"{I0}.metadata has the key 'a/b': it must be 1 to 255 letters, digits, "),
     ((*WEB, "metadata"), {"a": "c" * 256}, f"{I0}.metadata.a has 256 characters: it may have at most 255"),
     (
@@ -419,6 +517,27 @@ PAIRS = [
     (
         [((*WEB, "config_drive"), "none"), ((*WEB, "user_data"), "#!/bin/sh"), ((*WEB, "key_name"), "ops")],
         f"{I0}.config_drive is 'none', so the guest would never see its user_data, key_name",
+    ),
+    (
+        [((*WEB, "user_data"), "#!/bin/sh"), ((*WEB, "user_data_base64"), "eA==")],
+        f"{I0}.user_data_base64 is there beside user_data: write one of them",
+    ),
+    (
+        [
+            ((*WEB, "user_data"), "#cloud-config\nwrite_files: []\n"),
+            ((*WEB, "files"), [{"path": "/x", "content": ""}]),
+        ],
+        f"{I0}.user_data has a 'write_files' of its own, so the guest would never see files: "
+        "write it in one of the two places",
+    ),
+    (
+        [
+            ((*WEB, "user_data"), multipart(["#!/bin/sh\n", "#cloud-config\npassword: x\n"])),
+            ((*WEB, "admin_pass"), "$6$salt$hash"),
+            ((*WEB, "config_drive"), "openstack"),
+        ],
+        f"{I0}.user_data has a 'password' of its own, so the guest would never see admin_pass: "
+        "write it in one of the two places",
     ),
     (
         [((*WEB, "networks"), []), ((*WEB, "wait_for"), "ssh")],
@@ -596,6 +715,9 @@ def test_very_many_problems_are_cut():
         ((*WEB, "files"), [{"path": "/x", "content": {"SECRET": 1}}]),
         ((*WEB, "user_dta"), "SECRET"),
         ((*WEB, "user_data"), "SECRET" * 20000),
+        ((*WEB, "user_data"), "#cloud-config\nSECRET: [SECRET"),
+        ((*WEB, "user_data_base64"), "SECRET"),
+        ((*WEB, "vendor_data"), "#cloud-config\nSECRET"),
         (("virtfleet_keypairs", "ops"), "SECRET"),
         (("virtfleet_keypairs", "ops"), ["SECRET"]),
     ],
