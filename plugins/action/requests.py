@@ -9,6 +9,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._ahead import build
+from ..plugin_utils._cells import cell_problems
 from ..plugin_utils._request.problems import report
 from ..plugin_utils._request.requests import flat, known
 from ..plugin_utils._request.resolve import request
@@ -22,6 +23,7 @@ OPTIONS = (
     "server_groups",
     "keypairs",
     "projects",
+    "cells",
     "instances",
 )
 
@@ -46,6 +48,7 @@ class ActionModule(ActionBase):
         existing = [flat(one) for one in self._task.args.get("existing") or []]
         variables = {f"virtfleet_{name}": self._task.args.get(name) for name in OPTIONS}
         records, problems = request(variables, existing)
+        problems = problems or cell_problems(variables["virtfleet_cells"], (task_vars or {}).get("groups") or {})
         if problems:
             return {**result, "failed": True, "changed": False, "msg": report(problems), "instances": []}
         build(self, DELETION if all(one["state"] == "absent" for one in records) else BOOT, task_vars)
