@@ -15,7 +15,7 @@ LAB := $(SUDO) env PATH="$(ROOT)/$(BIN):$$PATH" LAB_NAME=$(LAB_NAME) LAB_NET=$(L
 LAB_TOOLS := command -v mmdebstrap >/dev/null && command -v ssh >/dev/null || $(SUDO) apt-get install -y -qq mmdebstrap debian-archive-keyring openssh-client
 
 .DEFAULT_GOAL := help
-.PHONY: registry-test help boot plan list audit delete hosts test unit lint sanity integration failures faults lab lab-down lab-test molecule clean bench-boot bench-fleet bench-scale bench-scheduler
+.PHONY: registry-test help boot plan list audit rebuild delete hosts test unit lint sanity integration failures faults lab lab-down lab-test molecule clean bench-boot bench-fleet bench-scale bench-scheduler
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ list: $(BIN)/.run ## Print the instances that exist
 
 audit: $(BIN)/.run ## Compare instances, registry and hosts: nothing may be stray
 	@$(PLAY) playbooks/audit.yml $(ARGS)
+
+rebuild: $(BIN)/.run ## Make a lost registry again from what the hosts have
+	@$(PLAY) playbooks/rebuild.yml $(ARGS)
 
 delete: $(BIN)/.run ## Delete the instances of inventories/local
 	@$(PLAY) playbooks/delete.yml -e names=all $(ARGS)
