@@ -1,18 +1,19 @@
 # Copyright (c) The virtfleet.compute authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Findings of an audit, in words."""
+"""Findings as one table."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-name: audit_lines
-short_description: The findings of an audit as lines
+name: findings_table
+short_description: The findings of an audit or a rebuild as one table
 description:
-  - A line for each finding, with its host, its evidence and its remedy.
+  - A line for each finding with its host, kind, name, age and whether C(-e gc=true) removes it; below it its evidence
+    and its remedy.
 options:
   _input:
-    description: What the filter P(virtfleet.compute.audit#filter) returned.
+    description: Findings, as P(virtfleet.compute.audit#filter) returns them.
     type: list
     elements: dict
     required: true
@@ -23,7 +24,7 @@ author:
 EXAMPLES = r"""
 - name: Print what does not fit
   ansible.builtin.debug:
-    msg: "{{ found | virtfleet.compute.audit_lines }}"
+    msg: "{{ found | virtfleet.compute.findings_table }}"
 """
 
 RETURN = r"""
@@ -33,7 +34,7 @@ _value:
   elements: str
 """
 
-from ..plugin_utils._audit import audit_lines
+from ..plugin_utils._findings import findings_table
 
 
 class FilterModule:
@@ -41,4 +42,4 @@ class FilterModule:
 
     def filters(self):
         """Return the filter by its name."""
-        return {"audit_lines": audit_lines}
+        return {"findings_table": findings_table}
