@@ -32,6 +32,9 @@ list: $(BIN)/.run ## Print the instances that exist
 audit: $(BIN)/.run ## Compare instances, registry and hosts: nothing may be stray
 	@$(PLAY) playbooks/audit.yml $(ARGS)
 
+rebuild: $(BIN)/.run ## Make a lost registry again from what the hosts have
+	@$(PLAY) playbooks/rebuild.yml $(ARGS)
+
 delete: $(BIN)/.run ## Delete the instances of inventories/local
 	@$(PLAY) playbooks/delete.yml -e names=all $(ARGS)
 

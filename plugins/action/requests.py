@@ -11,6 +11,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._ahead import build
+from ..plugin_utils._cells import cell_problems
 from ..plugin_utils._request.entry import image_records
 from ..plugin_utils._request.problems import report
 from ..plugin_utils._request.requests import flat, known
@@ -27,6 +28,7 @@ OPTIONS = (
     "server_groups",
     "keypairs",
     "projects",
+    "cells",
     "instances",
 )
 
@@ -59,6 +61,7 @@ class ActionModule(ActionBase):
         variables = {f"virtfleet_{name}": self._task.args.get(name) for name in OPTIONS}
         variables["virtfleet_images"] = with_ready(self._task.args.get("ready_images"), self._task.args.get("images"))
         records, problems = request(variables, existing)
+        problems = problems or cell_problems(variables["virtfleet_cells"], (task_vars or {}).get("groups") or {})
         if problems:
             return {**result, "failed": True, "changed": False, "msg": report(problems), "instances": []}
         if self._task.args.get("tell_images"):

@@ -60,6 +60,9 @@ options:
   keypairs:
     description: The variable C(virtfleet_keypairs).
     type: raw
+  cells:
+    description: The variable C(virtfleet_cells).
+    type: raw
   projects:
     description: The variable C(virtfleet_projects).
     type: raw

@@ -412,6 +412,15 @@ def limit(description: str) -> Schema:
     return number(f"{description}; -1 for no limit.", -1, default=-1)
 
 
+CELL = record(
+    "A part of the fleet with a registry of its own. One whose group has the hosts of others has none: it is those.",
+    [],
+    {
+        "group": or_null(text("The inventory group with its hosts; `cell_` and its name unless given.")),
+        "registry_host": or_null(text("The host on which its registry is reached; its first one unless given.")),
+        "registry_url": or_null(text("Its registry; a file of its own on that host unless given.")),
+    },
+)
 PROJECT = record(
     "Somebody who owns guests.",
     [],
@@ -619,6 +628,7 @@ INSTANCE = record(
                 **{"x-valid": "the name of a zone without ':' (name a host with 'host')"},
             )
         ),
+        "cell": or_null(text("A name of virtfleet_cells: only hosts of this cell, or of the cells inside it.")),
         "host": or_null(text("Only this host, if the filters pass it.")),
         "force_hosts": listing("Only these hosts, whatever the filters say.", text("A host."), uniqueItems=True),
         "ignore_hosts": listing("Not these hosts.", text("A host."), uniqueItems=True),
@@ -717,6 +727,12 @@ VARIABLES = {
         NAME,
         KEYPAIR,
         {"ops": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ops"},
+    ),
+    "virtfleet_cells": catalogue(
+        "The parts of the fleet that have a registry each, by name; a fleet without any has one.",
+        PLAIN_NAME,
+        CELL,
+        {"east": {"group": "cell_east"}, "west": {"group": "cell_west"}},
     ),
     "virtfleet_projects": catalogue(
         "Who owns guests, by name, and how much they may have. Project `default` is always there.",

@@ -147,10 +147,12 @@ def found_parts(one: Entry, path: Path, world: Any, problems: list[Problem]) -> 
         ("flavor", "virtfleet_flavors"),
         ("image", "virtfleet_images"),
         ("server_group", "virtfleet_server_groups"),
+        ("cell", "virtfleet_cells"),
         ("key_name", "virtfleet_keypairs"),
     ):
         parts[key] = world.find((*path, key), one[key], variable, problems) if key in one else None
-    parts.pop("project")
+    for key in ("project", "cell"):
+        parts.pop(key)
     parts["flavor"] = parts["flavor"] and schema.defaults(schema.FLAVOR) | parts["flavor"]
     parts["image"] = parts["image"] and schema.defaults(schema.IMAGE) | parts["image"]
     return parts
@@ -320,6 +322,7 @@ def record(
             "ignore_hosts": one["ignore_hosts"],
             "min_count": one.get("min_count"),
             "spread": one.get("spread"),
+            **({"cell": one["cell"]} if one.get("cell") else {}),
         },
     }
     return {**made, "spec_digest": naming.spec_digest(made)}
