@@ -15,7 +15,7 @@ LAB := $(SUDO) env PATH="$(ROOT)/$(BIN):$$PATH" LAB_NAME=$(LAB_NAME) LAB_NET=$(L
 LAB_TOOLS := command -v mmdebstrap >/dev/null && command -v ssh >/dev/null || $(SUDO) apt-get install -y -qq mmdebstrap debian-archive-keyring openssh-client
 
 .DEFAULT_GOAL := help
-.PHONY: registry-test help boot plan list audit delete hosts test unit lint sanity integration failures cloud-image-test backup-test faults lab lab-down lab-test molecule clean bench-boot bench-fleet bench-scale bench-scheduler
+.PHONY: registry-test help boot plan list audit delete hosts test unit lint sanity integration failures cloud-image-test backup-test faults lab lab-down lab-test molecule clean bench-boot bench-fleet bench-scale bench-scheduler bench-network
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -112,6 +112,9 @@ bench-scale: $(BIN)/.test ## Time schedule, claim, audit and report of 200 to 10
 
 bench-scheduler: $(BIN)/.test ## Time the scheduler on fleets of 200 to 10,000 hosts
 	@$(RUN) python tests/bench/scheduler/bench.py $(ARGS)
+
+bench-network: $(BIN)/.test ## Time the ports of a host with 10 to 500 of them
+	@$(ROOT_RUN) tests/tools/in-netns python tests/bench/network/bench.py
 
 clean: ## Remove the virtual environment and caches of this clone
 	rm -rf $(VENV) .cache .ansible build .pytest_cache .ruff_cache .hypothesis tests/output

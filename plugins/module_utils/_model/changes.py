@@ -64,6 +64,7 @@ def _filters(instance: Instance) -> dict[str, Any]:
     return {
         f"{place} ({one.network})": {
             "port_security": one.port_security,
+            "port_isolated": one.port_isolated,
             "security_groups": one.security_groups,
             "allowed_address_pairs": one.allowed_address_pairs,
         }

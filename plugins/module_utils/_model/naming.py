@@ -49,6 +49,7 @@ PART_KEYS = {
         "bridge",
         "mtu",
         "vni",
+        "port_isolated",
         "mac",
         "fixed_ip",
         "subnets",

@@ -169,6 +169,11 @@ SUBNET = record(
             text("A range."),
             examples=[["10.0.0.20-10.0.0.99"]],
         ),
+        "reserved": listing(
+            "Addresses that are given only to whom asks for them by `fixed_ip`, as `first-last` or single ones.",
+            text("A range."),
+            examples=[["10.0.0.50-10.0.0.59"]],
+        ),
     },
 )
 
@@ -323,6 +328,10 @@ INSTANCE = record(
                     "network": text("A name of virtfleet_networks."),
                     "fixed_ip": or_null(text("The address it must have; not with a count above 1.")),
                     "port_security": {"type": "boolean", "description": "Overrules the network's."},
+                    "port_isolated": {
+                        "type": "boolean",
+                        "description": "Keeps it from other isolated ports of its bridge on the same host.",
+                    },
                     "allowed_address_pairs": listing(
                         "What else the port may send from: addresses of a router, a cluster or a container network.",
                         record(

@@ -99,10 +99,11 @@ def one_subnet(one: dict[str, Any], path: Path) -> Iterator[Problem]:
     for index, server in enumerate(one.get("dns", [])):
         if address(server) is None:
             yield Problem((*path, "dns", index), f"is {quoted(server)}: it must be an address such as 10.0.0.1")
-    for index, pool in enumerate(one.get("pool", [])):
-        wrong = pool_problem(pool, cidr)
-        if wrong:
-            yield Problem((*path, "pool", index), f"is {quoted(pool)}{wrong}")
+    for key in ("pool", "reserved"):
+        for index, pool in enumerate(one.get(key, [])):
+            wrong = pool_problem(pool, cidr)
+            if wrong:
+                yield Problem((*path, key, index), f"is {quoted(pool)}{wrong}")
 
 
 def route_problems(routes: list[dict[str, str]], cidr: Subnet, path: Path) -> Iterator[Problem]:
@@ -184,7 +185,9 @@ def whole_subnet(one: dict[str, Any]) -> dict[str, Any]:
     gateway = one.get("gateway", first)
     pool = [whole_pool(pool) for pool in one.get("pool", [])] or default_pool(cidr, gateway)
     routes = {"routes": one["routes"]} if one.get("routes") else {}
-    return {"cidr": str(cidr), "gateway": gateway, "dns": one.get("dns", []), **routes, "pool": pool}
+    reserved = {"reserved": [whole_pool(each) for each in one["reserved"]]} if one.get("reserved") else {}
+    more = {**routes, **reserved}
+    return {"cidr": str(cidr), "gateway": gateway, "dns": one.get("dns", []), "pool": pool, **more}
 
 
 def whole_pool(pool: str) -> str:

@@ -170,6 +170,7 @@ def found_ports(one: Entry, path: Path, world: Any, problems: list[Problem]) -> 
         problems += security.pair_problems(pairs, (*place, "allowed_address_pairs"))
         port["fixed_ip"] = wanted.get("fixed_ip")
         port["port_security"] = wanted.get("port_security", port["port_security"])
+        port.update({"port_isolated": True} if wanted.get("port_isolated") else {})
         problems += [*fixed_ip_problems(port, (*place, "fixed_ip")), *unguarded_problems(one, port, wanted, place)]
         if not problems:
             port["security_groups"] = groups if port["port_security"] else []

@@ -169,6 +169,11 @@ BAD = [
     # network
     ((*LAN, "type"), "natt", "virtfleet_networks.lan.type is 'natt': did you mean 'nat'? There is nat, bridge, vxlan"),
     (
+        (*LAN, "subnets", 0, "reserved"),
+        ["198.51.101.7"],
+        "virtfleet_networks.lan.subnets[0].reserved[0] is '198.51.101.7': 198.51.101.7 is outside 198.51.100.0/24",
+    ),
+    (
         LAN,
         {"type": "vxlan"},
         "virtfleet_networks.lan has no 'vni': type vxlan needs a number from 1 to 16777215 of its own",
