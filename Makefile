@@ -15,7 +15,7 @@ LAB := $(SUDO) env PATH="$(ROOT)/$(BIN):$$PATH" LAB_NAME=$(LAB_NAME) LAB_NET=$(L
 LAB_TOOLS := command -v mmdebstrap >/dev/null && command -v ssh >/dev/null || $(SUDO) apt-get install -y -qq mmdebstrap debian-archive-keyring openssh-client
 
 .DEFAULT_GOAL := help
-.PHONY: registry-test help boot plan list audit delete hosts test unit lint sanity integration failures cloud-image-test backup-test faults lab lab-down lab-test molecule clean bench-boot bench-fleet bench-scale bench-scheduler bench-network
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*## .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -84,6 +84,10 @@ registry-test: $(BIN)/.test ## Let twenty controllers boot on one registry, in S
 	@$(RUN) VIRTFLEET_TEST_REGISTRY=both pytest tests/unit/plugins/module_utils/registry
 	@$(RUN) pytest -v tests/registry
 
+ceph-test: $(BIN)/.test ## Make, clone, grow and remove disks in a throw-away Ceph cluster of this machine
+	@command -v ceph-osd >/dev/null || $(SUDO) apt-get install -y -qq --no-install-recommends ceph-mon ceph-osd ceph-common qemu-utils qemu-block-extra
+	@$(ROOT_RUN) pytest tests/integration/ceph
+
 lab: $(BIN)/.run ## Start HOSTS=3 simulated compute hosts on this machine, for inventories/lab
 	@$(LAB_TOOLS)
 	@$(LAB) up $(HOSTS)
@@ -115,6 +119,10 @@ bench-scheduler: $(BIN)/.test ## Time the scheduler on fleets of 200 to 10,000 h
 
 bench-network: $(BIN)/.test ## Time the ports of a host with 10 to 500 of them
 	@$(ROOT_RUN) tests/tools/in-netns python tests/bench/network/bench.py
+
+bench-storage: $(BIN)/.test ## Time images beside curl, sha256sum and the unpackers
+	@command -v curl >/dev/null || $(SUDO) apt-get install -y -qq curl
+	@$(RUN) python tests/bench/storage/bench.py $(ARGS)
 
 clean: ## Remove the virtual environment and caches of this clone
 	rm -rf $(VENV) .cache .ansible build .pytest_cache .ruff_cache .hypothesis tests/output

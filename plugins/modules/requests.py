@@ -35,8 +35,21 @@ options:
   images:
     description: The variable C(virtfleet_images).
     type: raw
+  ready_images:
+    description: Images that are there without being written; an entry of O(images) takes the place of one here.
+    type: raw
+  tell_images:
+    description: Whether RV(images) is wanted.
+    type: bool
+    default: false
   networks:
     description: The variable C(virtfleet_networks).
+    type: raw
+  volume_types:
+    description: The variable C(virtfleet_volume_types).
+    type: raw
+  volumes:
+    description: The variable C(virtfleet_volumes).
     type: raw
   security_groups:
     description: The variable C(virtfleet_security_groups).
@@ -99,6 +112,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+images:
+  description: The whole catalogue, each image as instance records have it, by name.
+  returned: when O(tell_images)
+  type: list
+  elements: dict
+  sample: [{name: debian-12, url: "https://example.org/debian-12.qcow2", disk_format: qcow2}]
 instances:
   description: One record for each instance, in the order asked for; empty if anything is wrong.
   returned: always

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .instance import Instance
+from .volume import Volume
 
 AGAIN = "delete the instance and boot it again"
 ORDER = {"refused": 0, "next boot": 1, "live": 2}
@@ -123,19 +124,48 @@ def _sizes(old: Instance, new: Instance) -> list[Change]:
 
 
 def _volumes(old: Instance, new: Instance) -> list[Change]:
-    """Return the changes of the volumes: one may come or grow, none may go, shrink or move to another backend."""
+    """Return the changes of the volumes: one may come or grow, none may shrink or move to another backend.
+
+    Only what has a life of its own may go, unless the guest boots from it; a virtio disk comes and goes live.
+    """
     before, after = ({one.name: one for one in each.volumes} for each in (old, new))
-    found = [Change(f"volume {name}", "present", "absent", "refused", AGAIN) for name in before if name not in after]
-    found += [Change(f"volume {name}", "absent", "present", "next boot") for name in after if name not in before]
+    found = [_gone(before[name]) for name in before if name not in after]
+    found += [
+        Change(f"volume {name}", "absent", "present", "live" if plugs(after[name], new) else "next boot")
+        for name in after
+        if name not in before
+    ]
     for name in sorted(set(before) & set(after)):
         one, two = before[name], after[name]
         if one.backend != two.backend:
             found.append(Change(f"volume {name}.backend", one.backend, two.backend, "refused", AGAIN))
         if one.size_gb != two.size_gb:
-            takes = "next boot" if two.size_gb > one.size_gb else "refused"
+            takes = "refused" if two.size_gb < one.size_gb else "live" if two.id else "next boot"
             why = f"a disk cannot shrink; {AGAIN}" if takes == "refused" else ""
             found.append(Change(f"volume {name}.size_gb", one.size_gb, two.size_gb, takes, why))
     return found
+
+
+def _gone(volume: Volume) -> Change:
+    """Return what it means that a disk is asked for no longer."""
+    if volume.id and volume.boot_index is None:
+        return Change(f"volume {volume.name}", "present", "absent", "live")
+    return Change(f"volume {volume.name}", "present", "absent", "refused", AGAIN)
+
+
+def plugs(volume: Volume, instance: Instance) -> bool:
+    """Say whether a running guest takes the disk: one on virtio, which is not a disk of the flavor."""
+    bus = volume.disk_bus or instance.image.properties.get("hw_disk_bus", "virtio")
+    return bool(volume.id) and bus == "virtio" and volume.device_type != "cdrom" and volume.boot_index is None
+
+
+def plug_steps(old: Instance, new: Instance) -> tuple[str, ...]:
+    """Return what a running guest does about its volumes: detach, attach and resize, each with the volume's id."""
+    before, after = ({one.id: one for one in each.volumes if one.id} for each in (old, new))
+    gone = [f"detach {one}" for one in sorted(set(before) - set(after)) if before[one].boot_index is None]
+    more = [f"attach {one}" for one in after if one not in before and plugs(after[one], new)]
+    larger = [f"resize {one}" for one in sorted(set(before) & set(after)) if after[one].size_gb > before[one].size_gb]
+    return (*gone, *more, *larger)
 
 
 def differences(old: Instance, new: Instance) -> tuple[Change, ...]:

@@ -60,12 +60,27 @@ PART_KEYS = {
     ),
 }
 # Asked for only where they say something: a part without them has the digest that it had before there were such words.
-OPTIONAL_KEYS = {"volumes": ("size_mb", "guest_format")}
+OPTIONAL_KEYS = {
+    "volumes": (
+        *("size_mb", "guest_format", "id", "pool", "source_image", "delete_on_termination"),
+        *("tag", "device_type", "disk_bus", "cache", "discard", "qos"),
+    )
+}
 
 
 def instance_uuid(project: str, name: str) -> str:
     """Return the uuid of the instance; neither a project nor an instance may have "/" in its name."""
     return str(uuid.uuid5(NAMESPACE, f"{project}/{name}"))
+
+
+def volume_id(project: str, name: str) -> str:
+    """Return the uuid of a volume of the catalogue, which is its serial number too; no instance can have the same."""
+    return str(uuid.uuid5(NAMESPACE, f"{project}//volume/{name}"))
+
+
+def ceph_secret_id(conf: str, user: str) -> str:
+    """Return the uuid of the secret with which the libvirt of a host opens the disks of a Ceph cluster."""
+    return str(uuid.uuid5(NAMESPACE, f"//ceph/{conf}/{user}"))
 
 
 def port_id(project: str, name: str, index: int) -> str:

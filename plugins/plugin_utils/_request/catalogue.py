@@ -20,14 +20,33 @@ from .ranges import Address, Subnet, address, subnet
 Catalogue = dict[str, dict[str, Any]]
 
 
-def check(sound: dict[str, Catalogue], groups: dict[str, Any]) -> list[Problem]:
-    """Return what is wrong with the entries that fit the schema; `groups` is every security group there is."""
+def check(sound: dict[str, Catalogue], groups: dict[str, Any], projects: dict[str, Any]) -> list[Problem]:
+    """Return what is wrong with the entries that fit the schema.
+
+    `groups` is every security group and `projects` every project there is.
+    """
     return [
+        *images(sound["virtfleet_images"], projects),
         *networks(sound["virtfleet_networks"]),
         *security.check(sound["virtfleet_security_groups"], groups),
         *server_groups(sound["virtfleet_server_groups"]),
         *keypairs(sound["virtfleet_keypairs"]),
     ]
+
+
+def images(defined: Catalogue, projects: dict[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with whose the images are."""
+    for name, image in defined.items():
+        path = ("virtfleet_images", name)
+        visibility, owner, members = image.get("visibility", "public"), image.get("owner"), image.get("members", [])
+        if visibility != "public" and owner is None:
+            yield Problem(path, f"has no 'owner': a {visibility} image belongs to a project")
+        if members and visibility != "shared":
+            yield Problem((*path, "members"), f"does not go with visibility {visibility}: only shared images have them")
+        for place, project in [(("owner",), owner), *((("members", i), one) for i, one in enumerate(members))]:
+            if project is not None and project not in projects:
+                there = dict.fromkeys(sorted(projects))
+                yield security.not_there((*path, *place), project, "virtfleet_projects", there)
 
 
 def networks(defined: Catalogue) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ from ...module_utils._model.errors import ItemError
 from . import catalogue, disks, security, user_data
 from .problems import Path, Problem, listed, quoted
 from .ranges import address, subnet
+from .requests import boots_from_volume
 
 Entry = dict[str, Any]
 Record = dict[str, Any]
@@ -36,19 +37,30 @@ def resolve(written: Entry, path: Path, world: Any) -> tuple[list[Record], list[
         world.find((*path, "project"), one["project"], "virtfleet_projects", problems)
         return [gone(one, name) for name in naming.expand(one["name"], one["count"])], problems
     problems += [*single_problems(one, path), *drive_problems(one, path), *user_data.problems(one, path)]
+    image = disks.boot_image(one, world)
+    one = {**one, "image": image} if image else one
     parts = found_parts(one, path, world, problems)
     problems += bus_problems(one, parts["image"], path)
-    if parts["flavor"] and parts["image"]:
+    if parts["image"]:
+        problems += visibility_problems(one, parts["image"], path)
+    made = disks.found_disks(written_devices(one, written), parts, path, world, problems)
+    if parts["flavor"] and parts["image"] and not boots_from_volume({"volumes": made}):
         problems += size_problems(parts["flavor"], parts["image"], path)
     ports = found_ports(one, path, world, problems)
     if one["wait_for"] in ("address", "ssh") and not ports:
         problems.append(Problem((*path, "wait_for"), f"is '{one['wait_for']}', but there is no network to reach it by"))
     # A thing it names may have a problem of its own, told where it is defined.
     whole = all(parts[key] for key in parts if one.get(key)) and len(ports) == len(one.get("networks", ports))
-    if problems or not whole:
+    if problems or not whole or not made:
         return [], problems
     names = naming.expand(one["name"], one["count"])
-    return [record(one, name, index, parts, ports) for index, name in enumerate(names)], []
+    return [record(one, name, index, parts, ports, made) for index, name in enumerate(names)], []
+
+
+def written_devices(one: Entry, written: Entry) -> Entry:
+    """Return the entry with the image that the user wrote and not that of a block device."""
+    image = written.get("image")
+    return {**{key: value for key, value in one.items() if key != "image"}, **({"image": image} if image else {})}
 
 
 def look_up(written: Entry, path: Path, world: Any) -> tuple[list[Record], list[Problem]]:
@@ -142,6 +154,19 @@ def found_parts(one: Entry, path: Path, world: Any, problems: list[Problem]) -> 
     parts["flavor"] = parts["flavor"] and schema.defaults(schema.FLAVOR) | parts["flavor"]
     parts["image"] = parts["image"] and schema.defaults(schema.IMAGE) | parts["image"]
     return parts
+
+
+def visibility_problems(one: Entry, image: dict[str, Any], path: Path) -> Iterator[Problem]:
+    """Yield that the image is not for the instance's project, as Glance would not show it to that."""
+    project = one["project"]
+    if image["visibility"] == "public" or project in (image.get("owner"), *image["members"]):
+        return
+    way_out = "add it to the image's members" if image["visibility"] == "shared" else "make the image shared or public"
+    says = (
+        f"is {quoted(one['image'])}, which is {image['visibility']} to project {quoted(image.get('owner') or 'none')} "
+        f"and not for project {quoted(project)}: {way_out}, or take another"
+    )
+    yield Problem((*path, "image"), says)
 
 
 def size_problems(flavor: dict[str, Any], image: dict[str, Any], path: Path) -> Iterator[Problem]:
@@ -258,7 +283,9 @@ def gone(one: Entry, name: str) -> Record:
     return {**found, "host": None, "state": "absent", "ports": [], "volumes": []}
 
 
-def record(one: Entry, name: str, index: int, parts: dict[str, Any], ports: list[dict[str, Any]]) -> Record:
+def record(
+    one: Entry, name: str, index: int, parts: dict[str, Any], ports: list[dict[str, Any]], made: list[dict[str, Any]]
+) -> Record:
     """Return the record of one instance: complete, and without secrets."""
     identity = naming.instance_uuid(one["project"], name)
     made = {
@@ -270,8 +297,8 @@ def record(one: Entry, name: str, index: int, parts: dict[str, Any], ports: list
         "hostname": one.get("hostname") or naming.hostname(name, identity),
         "state": one["state"],
         "flavor": {"name": one["flavor"], **without_description(parts["flavor"], "extra_specs")},
-        "image": {"name": one["image"], **without_description(parts["image"], "properties")},
-        "volumes": disks.local_disks(parts["flavor"], parts["image"], one["volume_backend"]),
+        "image": {"name": one.get("image", ""), **of_the_file(parts["image"] or schema.defaults(schema.IMAGE))},
+        "volumes": disks.of_instance(made, one, name),
         "ports": [own_port(one["project"], name, index, port) for index, port in enumerate(ports)],
         "keys": [{"name": one["key_name"], "public_key": parts["key_name"].strip()}] if parts["key_name"] else [],
         "metadata": one["metadata"],
@@ -302,6 +329,18 @@ def without_description(part: dict[str, Any], properties: str) -> dict[str, Any]
     """Return the flavor or image as records have it: no words for people, and properties as texts."""
     kept = {key: value for key, value in part.items() if key != "description"}
     return {**kept, properties: {key: as_text(value) for key, value in part[properties].items()}}
+
+
+def image_records(images: dict[str, dict[str, Any]]) -> list[Record]:
+    """Return the images of a catalogue that has nothing wrong with it, as instance records have them, by name."""
+    whole = {name: schema.defaults(schema.IMAGE) | dict(images[name]) for name in sorted(images)}
+    return [{"name": name, **of_the_file(image)} for name, image in whole.items()]
+
+
+def of_the_file(image: dict[str, Any]) -> dict[str, Any]:
+    """Return the image as records have it: not whose it is, which may change while guests of it run."""
+    kept = without_description(image, "properties")
+    return {key: value for key, value in kept.items() if key not in ("visibility", "owner", "members")}
 
 
 def as_text(value: str | int | bool) -> str:

@@ -43,11 +43,15 @@ def kept(record: Record, found: Record) -> Record:
     return {**record, "ports": ports, **{key: found[key] for key in KEPT_KEYS if found.get(key) is not None}}
 
 
-def scheduler_requests(records: Iterable[Record], existing: Iterable[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+def scheduler_requests(
+    records: Iterable[Record], existing: Iterable[Mapping[str, Any]] = (), hosts: Iterable[Mapping[str, Any]] = ()
+) -> list[dict[str, Any]]:
     """Return one request for each entry of virtfleet_instances of which an instance is still to be placed.
 
-    An instance that a host told about, that has a host or that has failed is not asked for.
+    An instance that a host told about, that has a host or that has failed is not asked for. One with a volume that a
+    host has in its own directory goes to that host.
     """
+    homes = {one: host["name"] for host in hosts for one in (host.get("extra") or {}).get("volumes") or []}
     there = {one["uuid"]: one for one in map(flat, existing) if one.get("uuid")}
     asked: dict[tuple[str, str], list[Record]] = {}
     met: dict[tuple[str, str], int] = {}
@@ -59,7 +63,13 @@ def scheduler_requests(records: Iterable[Record], existing: Iterable[Mapping[str
             met[key] = met.get(key, 0) + 1
         else:
             asked.setdefault(key, []).append(record)
-    return [one_request(group, met.get(key, 0), there) for key, group in asked.items()]
+    return [at_home(one_request(group, met.get(key, 0), there), group[0], homes) for key, group in asked.items()]
+
+
+def at_home(request: dict[str, Any], record: Record, homes: Mapping[str, str]) -> dict[str, Any]:
+    """Return the request with the host that has the instance's volumes, where the user names none."""
+    found = [homes[one["id"]] for one in record["volumes"] if one.get("id") in homes]
+    return {**request, "requested_host": found[0]} if found and not request["requested_host"] else request
 
 
 def one_request(group: list[Record], met: int, there: Mapping[str, Record]) -> dict[str, Any]:
@@ -82,7 +92,13 @@ def one_request(group: list[Record], met: int, there: Mapping[str, Record]) -> d
         "availability_zone": first["availability_zone"],
         "ignore_hosts": sorted({host for one in group for host in one["scheduling"].get("ignore_hosts") or ()}),
         **{key: scheduling.get(key) for key in SCHEDULING_KEYS},
+        **({"boot_from_volume": True} if boots_from_volume(first) else {}),
     }
+
+
+def boots_from_volume(record: Record) -> bool:
+    """Say whether the root disk has a life of its own and is no part of what the host promises, as in Nova."""
+    return any(one.get("id") and one.get("boot_index") == 0 for one in record.get("volumes") or ())
 
 
 def with_members(record: Record, there: Mapping[str, Record]) -> dict[str, Any] | None:
