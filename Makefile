@@ -15,7 +15,7 @@ LAB := $(SUDO) env PATH="$(ROOT)/$(BIN):$$PATH" LAB_NAME=$(LAB_NAME) LAB_NET=$(L
 LAB_TOOLS := command -v mmdebstrap >/dev/null && command -v ssh >/dev/null || $(SUDO) apt-get install -y -qq mmdebstrap debian-archive-keyring openssh-client
 
 .DEFAULT_GOAL := help
-.PHONY: registry-test help boot plan list audit delete hosts test unit lint sanity integration faults lab lab-down lab-test molecule clean bench-boot bench-scheduler
+.PHONY: help boot plan list audit delete hosts test unit lint sanity integration faults lab lab-down lab-test registry-test molecule clean bench-boot bench-registry bench-scheduler
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,6 +88,9 @@ molecule: $(BIN)/.test ## Run the molecule scenarios, in a lab of their own (min
 
 bench-boot: $(BIN)/.test hosts ## Time 1 to 100 guests against the floor and against community.libvirt
 	@$(ROOT_RUN) python tests/bench/boot/bench.py $(ARGS)
+
+bench-registry: $(BIN)/.test ## Time transactions of 1,000 instances in SQLite and in PostgreSQL
+	@$(RUN) python tests/bench/registry/bench.py $(ARGS)
 
 bench-scheduler: $(BIN)/.test ## Time the scheduler on fleets of 200 to 10,000 hosts
 	@$(RUN) python tests/bench/scheduler/bench.py $(ARGS)
