@@ -66,8 +66,14 @@ options:
         description: A number that grows. Members with a lower one than the host knows are passed over.
         type: int
         default: 0
+      host_ip:
+        description: The address that other hosts reach this one at; networks of type V(vxlan) are carried from it.
+        type: str
+        default: ""
       groups:
-        description: By C(project/group/network) the addresses and ranges.
+        description:
+          - By C(project/group/network) the addresses and ranges.
+          - By C(vxlan//network) the ports of a network of type V(vxlan), each C(host MAC address ...).
         type: dict
         default: {}
   plug_timeout:
@@ -173,7 +179,11 @@ OPTIONS = {
     "members": {
         "type": "dict",
         "default": {},
-        "options": {"serial": {"type": "int", "default": 0}, "groups": {"type": "dict", "default": {}}},
+        "options": {
+            "serial": {"type": "int", "default": 0},
+            "host_ip": {"type": "str", "default": ""},
+            "groups": {"type": "dict", "default": {}},
+        },
     },
     "plug_timeout": {"type": "float", "default": 10},
     "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
@@ -188,7 +198,9 @@ def run(host, params, check_mode):
         world, marked = read(host), links.ours()
         outcomes = each(instances, lambda record: unplug.plan(world, record, marked))
         return world, ({}, {}), outcomes if check_mode else unplug.unplug(host, world, instances, outcomes)
-    world = read(host, members.told(params["members"].get("serial"), params["members"].get("groups") or {}))
+    told = params["members"]
+    groups = members.told(told.get("serial"), told.get("groups") or {})
+    world = read(host, groups, told.get("host_ip") or "")
     outcomes = each(instances, lambda record: plug.plan(world, record))
     groups = plug.regrouped(world)
     return world, groups, outcomes if check_mode else plug.plug(host, world, instances, outcomes)

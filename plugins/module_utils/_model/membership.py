@@ -19,14 +19,34 @@ def digest(addresses: Iterable[str]) -> str:
 
 
 def keys(ports: Iterable[Record], project: str) -> set[str]:
-    """Return the groups that rules of these ports name, as "project/group/network"."""
-    return {
+    """Return the groups that rules of these ports name, as "project/group/network", and their tunnels."""
+    tunnels = {tunnel(port["network"]) for port in ports if port.get("type") == "vxlan"}
+    return tunnels | {
         f"{project}/{rule['remote_group']}/{port['network']}"
         for port in ports
         for group in port.get("security_groups") or ()
         for rule in group.get("rules") or ()
         if rule.get("remote_group")
     }
+
+
+def tunnel(network: str) -> str:
+    """Return the key of all ports of a vxlan network: no group has an empty name."""
+    return f"vxlan//{network}"
+
+
+def peer(port: Record, host_ip: str) -> str:
+    """Return what other hosts must know to send to a port: the address of its host, its MAC and its addresses."""
+    return " ".join([host_ip, port["mac"].lower(), *sorted(one["address"] for one in port.get("addresses") or ())])
+
+
+def peers(wanted: Iterable[str], ports: Iterable[tuple[str, Record]]) -> dict[str, list[str]]:
+    """Return the ports of each vxlan network that is wanted, sorted; `ports` are (address of the host, port)."""
+    found: dict[str, set[str]] = {key: set() for key in wanted}
+    for host_ip, port in ports:
+        if tunnel(port["network"]) in found and host_ip:
+            found[tunnel(port["network"])].add(peer(port, host_ip))
+    return {key: sorted(many) for key, many in found.items()}
 
 
 def addresses_of(port: Record) -> list[str]:

@@ -47,6 +47,7 @@ PART_KEYS = {
         "type",
         "bridge",
         "mtu",
+        "vni",
         "mac",
         "fixed_ip",
         "subnets",

@@ -42,6 +42,7 @@ class Port:
     addresses: tuple[Address, ...] = ()
     subnets: list[dict[str, Any]] = field(default_factory=list)
     port_security: bool = True
+    vni: int | None = None
     security_groups: list[dict[str, Any]] = field(default_factory=list)
     allowed_address_pairs: list[dict[str, Any]] = field(default_factory=list)
 

@@ -166,18 +166,21 @@ NETWORK = record(
     ["type"],
     {
         "type": choice(
-            "`nat`: a private bridge that we make on each host, with a way out; `bridge`: a bridge that is there.",
+            "`nat`: a private bridge that we make on each host, with a way out; `bridge`: a bridge that is there; "
+            "`vxlan`: one network over all hosts, carried in their packets, without a way out.",
             "nat",
             "bridge",
+            "vxlan",
         ),
+        "vni": number("Number of the network in the packets; only for `vxlan`.", 1, 2**24 - 1, examples=[100]),
         "bridge": text(
-            "The bridge on the host. Needed for type `bridge`; type `nat` has `vf-<name>` where none is said.",
+            "The bridge on the host. Needed for type `bridge`; the others have `vf-<name>` where none is said.",
             maxLength=15,
             pattern=r"^(?!\.{1,2}$)[^\s/:]+$",
             **{"x-valid": "the name of a network device: at most 15 characters without spaces, '/' and ':'"},
             examples=["br0"],
         ),
-        "mtu": number("Largest packet in bytes.", 576, 65535, default=1500),
+        "mtu": number("Largest packet in bytes. Default: 1500, 1450 for `vxlan`.", 576, 65535),
         "port_security": {
             "type": "boolean",
             "description": "Lets a guest send only from its own MAC and addresses.",

@@ -13,12 +13,12 @@ from dataclasses import replace
 from types import ModuleType
 
 from .._model.errors import ItemError
-from . import bridge, nat, nft
+from . import bridge, nat, nft, vxlan
 from .links import OURS, Link
 from .port import Port
 from .settings import SHOW_BRIDGED
 
-BACKENDS: dict[str, ModuleType] = {"bridge": bridge, "nat": nat}
+BACKENDS: dict[str, ModuleType] = {"bridge": bridge, "nat": nat, "vxlan": vxlan}
 
 
 def backend(port: Port) -> ModuleType:
@@ -52,8 +52,9 @@ def merge(below: dict[str, Link], port: Port) -> None:
 
 def links_of(below: dict[str, Link], ports: list[Port]) -> list[Link]:
     """Return the links of the ports in the order in which they are made: bridges of ours, then taps."""
-    names = sorted({port.bridge for port in ports} & set(below))
-    return [*(below[name] for name in names), *(tap(port) for port in ports)]
+    names = sorted({link.name for port in ports for link in backend(port).needs(port)})
+    ordered = sorted((below[name] for name in names), key=lambda link: link.kind != "bridge")
+    return [*ordered, *(tap(port) for port in ports)]
 
 
 def settings_of(ports: list[Port]) -> dict[str, str]:

@@ -18,8 +18,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from . import nftext
-from .members import Members, keys
+from . import nftext, vxlan
+from .members import Members
 from .nftext import holder
 from .port import Port
 from .rules import PROTOCOLS, WITH_PORTS, Rule
@@ -151,11 +151,23 @@ def body(ports: list[Port], members: Mapping[str, Members], native: bool) -> str
             common = "jump always_in" if direction == "ingress" else "jump always_out"
             chains[name] = nftext.chain(name, [*state, common, *rules, "drop"])
     return (
-        "".join(group_set(key, version, members) for key in sorted(keys(ports)) for version in (4, 6))
+        "".join(group_set(key, version, members) for key in sorted(named(ports)) for version in (4, 6))
         + "".join(chains[name] for name in sorted(chains))
         + "".join(holder("map", way, "type ifname : verdict", elements) for way, elements in sorted(maps.items()))
+        + (zone_chain(native_zones(ports)) if native else "")
         + BASE_CHAINS
     )
+
+
+def native_zones(ports: list[Port]) -> set[str]:
+    """Return the zones by what a frame comes in on, where the bridge table tracks connections itself."""
+    zoned = [port for port in ports if port.zone and port.stateful]
+    return {f'"{name}" : {port.zone}' for port in zoned for name in (port.tap, vxlan.link_name(port))}
+
+
+def named(ports: Iterable[Port]) -> set[str]:
+    """Return the groups that rules name."""
+    return {rule.group for port in ports for rule in port.rules if rule.group}
 
 
 def group_set(key: str, version: int, members: Mapping[str, Members]) -> str:
@@ -167,5 +179,17 @@ def group_set(key: str, version: int, members: Mapping[str, Members]) -> str:
 
 def state_body(ports: list[Port]) -> str:
     """Return the table that learns the state of connections where the bridge table cannot, without ports nothing."""
-    bridges = {f'"{port.bridge}"' for port in filtered(ports) if port.stateful}
-    return holder("set", "bridges", "type ifname", bridges) + STATE_CHAINS if bridges else ""
+    stateful = [port for port in filtered(ports) if port.stateful]
+    if not stateful:
+        return ""
+    bridges = {f'"{port.bridge}"' for port in stateful}
+    zones = {f'"{port.bridge}" : {port.zone}' for port in stateful if port.zone}
+    return holder("set", "bridges", "type ifname", bridges) + zone_chain(zones) + STATE_CHAINS
+
+
+def zone_chain(zones: set[str]) -> str:
+    """Return what gives the connections of each network that may share addresses with another a zone of their own."""
+    if not zones:
+        return ""
+    rules = ["type filter hook prerouting priority -290; policy accept;", "ct zone set iifname map @zones"]
+    return holder("map", "zones", "typeof iifname : ct zone", zones) + nftext.chain("zone", rules)

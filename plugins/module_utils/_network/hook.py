@@ -86,7 +86,9 @@ SOURCES = (
     "_network.ruleset",
     "_network.saved",
     "_network.settings",
+    "_network.tunnels",
     "_network.unplug",
+    "_network.vxlan",
 )
 
 

@@ -33,7 +33,7 @@ class World:
     `addresses` and `claimed` are IPv4 addresses with prefix by link, `below` the links of ours that taps are put on,
     `taps` the id of the port that a tap is for, `rules` whether the rules of the saved ports stand as loaded.
     `members` are those that rules know now, `told` the same with what the controller tells in this run.
-    `warnings` are what went wrong beside the ports.
+    `host_ip` is the address that the other hosts reach this one at. `warnings` are what went wrong beside the ports.
     """
 
     saved: dict[str, Port]
@@ -46,6 +46,7 @@ class World:
     members: dict[str, Members] = field(default_factory=dict)
     told: dict[str, Members] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    host_ip: str = ""
 
     def claim(self, port: Port) -> None:
         """Count the port as one of this host, in place of an earlier version of it, and its addresses as taken."""
@@ -67,7 +68,7 @@ def rules_of(ports: Iterable[Port], known: Mapping[str, Members]) -> str:
     return text(ports, known, any(port.filtered for port in ports) and nft.tracks_bridges())
 
 
-def read(host: Host, told: Mapping[str, Members] | None = None) -> World:
+def read(host: Host, told: Mapping[str, Members] | None = None, host_ip: str = "") -> World:
     """Return the world: saved ports, members of groups, addresses, and whether the rules stand."""
     ports = saved.read(host.state_dir)
     known = members.read(host.state_dir)
@@ -79,6 +80,7 @@ def read(host: Host, told: Mapping[str, Members] | None = None) -> World:
         claimed={link: set(taken) for link, taken in addresses.items()},
         members=known,
         told=members.merged(known, told or {}),
+        host_ip=host_ip,
     )
     for port in ports.values():
         if port.type in BACKENDS:  # or a later version of this collection saved it

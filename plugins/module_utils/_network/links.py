@@ -24,10 +24,11 @@ GROUP = 7666
 
 @dataclass(frozen=True)
 class Link:
-    """A tap or a bridge.
+    """A tap, a bridge or a vxlan link.
 
     `addresses` have a prefix ("10.0.0.1/24"); others on the link are not looked at. `guard` makes the bridge cut off a
     guest that speaks spanning tree to it: such frames go to a bridge with STP on without passing any rule of nftables.
+    `tunnel` is how a vxlan link is made ("id 100 local 10.0.0.1"); it is not read back, but part of the alias.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Link:
     addresses: tuple[str, ...] = ()
     up: bool = True
     guard: bool = False
+    tunnel: str = ""
 
 
 def attribute(name: str, *path: str) -> str:
@@ -56,9 +58,11 @@ def exists(name: str) -> bool:
 
 
 def kind_of(name: str) -> str:
-    """Return "tap", "bridge" or "other"."""
+    """Return "tap", "bridge", "vxlan" or "other"."""
     if os.path.isdir(os.path.join(SYSFS, name, "bridge")):
         return "bridge"
+    if "DEVTYPE=vxlan" in attribute(name, "uevent"):
+        return "vxlan"
     return "tap" if os.path.exists(os.path.join(SYSFS, name, "tun_flags")) else "other"
 
 
@@ -85,6 +89,7 @@ def read(wanted: Link, addresses: dict[str, set[str]]) -> Link | None:
         addresses=tuple(address for address in wanted.addresses if address in have),
         up=bool(int(attribute(wanted.name, "flags") or "0", 16) & 1),
         guard=attribute(wanted.name, "brport", "bpdu_guard") == "1",
+        tunnel=wanted.tunnel,
     )
 
 
@@ -125,6 +130,8 @@ def commands(wanted: Link, actual: Link | None) -> list[str]:
             lines.append(f"tuntap add dev {wanted.name} mode tap")
             # Or the host would greet the guest over IPv6. A kernel without IPv6 refuses this line, and needs it not.
             lines.append(f"link set dev {wanted.name} addrgenmode none")
+        elif wanted.kind == "vxlan":
+            lines.append(f"link add name {wanted.name} type vxlan {wanted.tunnel} dstport 4789 nolearning")
         else:
             options = "stp_state 0 forward_delay 0 mcast_snooping 0"
             # Only an MTU that is changed is kept; one given at the start shrinks to that of the smallest port.
@@ -136,6 +143,9 @@ def commands(wanted: Link, actual: Link | None) -> list[str]:
         lines.append(f"link set dev {wanted.name} {options}{master} up")
         if wanted.master:
             lines.append(f"link set dev {wanted.name} type bridge_slave guard {'on' if wanted.guard else 'off'}")
+        if wanted.kind == "vxlan":
+            # Who is where is told, never learnt; and who is asked for is answered here, not asked everywhere.
+            lines.append(f"link set dev {wanted.name} type bridge_slave learning off neigh_suppress on")
         missing = [one for one in wanted.addresses if actual is None or one not in actual.addresses]
         lines.extend(f"address replace {address} dev {wanted.name}" for address in missing)
     return lines

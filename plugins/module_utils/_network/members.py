@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._model.errors import ItemError
-from .._model.membership import digest
-from .port import Port
+from .._model.membership import digest, tunnel
+from .port import MAC, Port
 from .saved import replace
 
 
@@ -58,15 +58,27 @@ def told(serial: Any, groups: Mapping[str, Iterable[str]]) -> dict[str, Members]
     """Return what the controller tells, checked so that it can be written into rules."""
     try:
         number = int(serial or 0)
-        found = {key: sorted({str(ipaddress.ip_network(one)) for one in many}) for key, many in groups.items()}
+        found = {key: sorted({_checked(key, one) for one in many}) for key, many in groups.items()}
     except (TypeError, ValueError, AttributeError) as error:
         raise ItemError(f"the members of the security groups cannot be read: {error}", fault="request")
     return {key: Members(number, tuple(addresses)) for key, addresses in found.items()}
 
 
+def _checked(key: str, text: str) -> str:
+    """Return a member, or a port of another host ("host MAC addresses"), as it may be written into commands."""
+    if not key.startswith("vxlan//"):
+        return str(ipaddress.ip_network(text))
+    host, mac, *addresses = text.split(" ")
+    if not MAC.fullmatch(mac):
+        raise ValueError(f"{mac} is no MAC")
+    return " ".join([str(ipaddress.ip_address(host)), mac, *(str(ipaddress.ip_address(one)) for one in addresses)])
+
+
 def keys(ports: Iterable[Port]) -> set[str]:
-    """Return the groups that rules of the ports name."""
-    return {rule.group for port in ports for rule in port.rules if rule.group}
+    """Return the groups that rules of the ports name, and their vxlan networks."""
+    ports = list(ports)
+    tunnels = {tunnel(port.network) for port in ports if port.type == "vxlan"}
+    return tunnels | {rule.group for port in ports for rule in port.rules if rule.group}
 
 
 def merged(known: Mapping[str, Members], new: Mapping[str, Members]) -> dict[str, Members]:

@@ -16,12 +16,21 @@ from typing import Any
 
 from .._bulk import Outcome, attempt, failed
 from .._model.errors import ItemError
-from . import flows, links, members, nft, saved, settings, unplug
+from . import flows, links, members, nft, saved, settings, tunnels, unplug
 from .backends import backend, links_of, settings_of, tap
 from .host import Host, World, read, rules_of
 from .links import Link
 from .members import Members
 from .port import Port, of_record, to_dict
+
+
+def ports_of(world: World, record: dict[str, Any]) -> list[Port]:
+    """Return the ports of a record, those of vxlan with the address that this host carries them from."""
+    ports = of_record(record)
+    known = {port.id: port.local for port in world.saved.values()}
+    return [
+        replace(port, local=world.host_ip or known.get(port.id, "")) if port.type == "vxlan" else port for port in ports
+    ]
 
 
 def check(world: World, port: Port) -> None:
@@ -55,6 +64,9 @@ def differences(world: World, ports: list[Port]) -> tuple[dict[str, Any], dict[s
             differ("links", link.name, asdict(actual) if actual else None, asdict(link))
     for path, value in settings.differing(settings_of(ports)).items():
         differ("settings", path, value, settings_of(ports)[path])
+    want, have = tunnels.wanted(ports, world.told), tunnels.actual(ports)
+    if want != have:
+        before["tunnels"], after["tunnels"] = sorted(have - want), sorted(want - have)
     if ports and not world.rules:
         before["rules"], after["rules"] = ("changed or missing" if world.saved else "none"), "loaded"
     return before, after
@@ -73,7 +85,7 @@ def facts(record: dict[str, Any], ports: list[Port], plugged: bool) -> dict[str,
 
 def plan(world: World, record: dict[str, Any]) -> Outcome:
     """Return what plugging the ports of an instance would change; nothing is changed."""
-    ports = of_record(record)
+    ports = ports_of(world, record)
     for port in ports:
         check(world, port)
         world.claim(port)
@@ -145,6 +157,12 @@ def connect(host: Host, world: World, ports: list[Port]) -> dict[str, str]:
     return {name: errors.get(name) or unlike(name, link, host.deadline) for name, link in pending.items()}
 
 
+def carry(world: World, ports: list[Port]) -> None:
+    """The host knows where the ports of its vxlan networks are on other hosts."""
+    mine = {**world.saved, **{port.id: port for port in ports}}.values()
+    tunnels.apply(tunnels.wanted(mine, world.told), tunnels.actual(mine))
+
+
 def unlike(name: str, link: Link | None, deadline: float) -> str:
     """Say what became of a link that is not as wanted, and about which ip did not complain."""
     state = f"is on bridge '{link.master}' with mtu {link.mtu}" if link else "does not exist"
@@ -168,6 +186,7 @@ def apply(host: Host, world: World, asked: dict[str, list[Port]], outcomes: list
     try:
         save_and_filter(host, world, ports)
         errors = connect(host, world, ports)
+        carry(world, ports)
     except ItemError as error:
         if not changing:
             raise
@@ -211,7 +230,7 @@ def warnings(outcomes: list[Outcome]) -> list[str]:
 def plug(host: Host, world: World, records: list[dict[str, Any]], outcomes: list[Outcome]) -> list[Outcome]:
     """Plug the ports of instance records as planned."""
     planned = {outcome.name for outcome in outcomes if not outcome.error}
-    asked = {record["name"]: of_record(record) for record in records if record["name"] in planned}
+    asked = {record["name"]: ports_of(world, record) for record in records if record["name"] in planned}
     return apply(host, world, asked, outcomes)
 
 

@@ -29,6 +29,7 @@ class Port:
     `rules` are what its security groups let pass, if they are about it at all (`filtered`); with `stateful` answers to
     it pass too. `pairs` are what it may send from beside its own ("52:54:00:00:00:01 10.0.0.9/32").
     `zone` is the kernel's of the connections of its network, where addresses may be those of another network too.
+    `vni` and `local` are of vxlan: the number of the network, and the address from which this host carries it.
     """
 
     id: str
@@ -49,6 +50,8 @@ class Port:
     rules: tuple[Rule, ...] = ()
     pairs: tuple[str, ...] = ()
     zone: int = 0
+    vni: int = 0
+    local: str = ""
 
 
 def tap_name(port_id: str) -> str:
@@ -103,6 +106,7 @@ def from_record(record: dict[str, Any], position: int) -> Port:
     groups = values.get("security_groups")
     place = (str(record.get("project") or "default"), str(values.get("network")))
     mac = needed({"mac": str(values.get("mac") or "").lower()}, "mac", what, MAC)
+    vni = parsed(what, "vni", int, values.get("vni") or 0)
     return Port(
         id=port_id,
         instance=record["name"],
@@ -123,6 +127,8 @@ def from_record(record: dict[str, Any], position: int) -> Port:
         filtered=guarded and groups is not None,
         stateful=all(one.get("stateful", True) for one in groups or []),
         rules=rules.of_groups(groups or [], what, place) if guarded else (),
+        vni=vni,
+        zone=(vni - 1) % 65535 + 1 if vni else 0,
         pairs=tuple(sorted({pair(one, mac, what) for one in values.get("allowed_address_pairs") or [] if guarded})),
     )
 

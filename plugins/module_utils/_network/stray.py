@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from . import links
+from . import links, vxlan
 from .host import World
-from .links import OURS
 
 
 def stray(world: World, known: Iterable[str] | None = None) -> dict[str, list[str]]:
@@ -21,11 +20,11 @@ def stray(world: World, known: Iterable[str] | None = None) -> dict[str, list[st
     - bridges: bridges of ours without a saved port; a nat network that nobody uses at the moment, not an error
     """
     marked = links.ours()
-    bridges = {name for name, mark in marked.items() if OURS + mark == f"{OURS}nat"}
+    bridges = {name for name, mark in marked.items() if mark == "nat" or mark.startswith(vxlan.MARK)}
     taps = {name: port_id for name, port_id in marked.items() if name not in bridges}
     return {
         "ports": sorted(set(world.saved) - set(known)) if known is not None else [],
         "taps": sorted(name for name, port_id in taps.items() if port_id not in world.saved),
         "missing": sorted(port.tap for port in world.saved.values() if not links.exists(port.tap)),
-        "bridges": sorted(bridges - {port.bridge for port in world.saved.values()}),
+        "bridges": sorted(bridges - set(world.below)),
     }

@@ -8,11 +8,12 @@ The bridge of a nat network stays: it is the network's, not the port's.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from .._bulk import Outcome, attempt
 from .._model.errors import ItemError
-from . import links, members, nft, saved
+from . import links, members, nft, saved, vxlan
 from .host import Host, World, rules_of
 from .port import Port, tap_name, to_dict
 
@@ -41,13 +42,20 @@ def plan(world: World, record: dict[str, Any], marked: dict[str, str]) -> Outcom
     return Outcome(record["name"], bool(before), before=before, facts={"ports": left})
 
 
+def unused(marked: dict[str, str], left: Iterable[Port]) -> list[str]:
+    """Return the links of vxlan networks that no port of this host needs any more."""
+    needed = {link.name for port in left if port.type == "vxlan" for link in vxlan.needs(port)}
+    return sorted(name for name, mark in marked.items() if mark.startswith(vxlan.MARK) and name not in needed)
+
+
 def remove(host: Host, ports: list[Port], taps: list[str] | None = None) -> dict[str, str]:
     """Remove taps, files and rules of the ports; return why a tap is still there, by tap."""
     marked = links.ours()
     taps = [port.tap for port in ports if marked.get(port.tap) == port.id] if taps is None else taps
     errors = links.delete(taps)
     saved.remove(host.state_dir, [port for port in ports if port.tap not in errors])
-    left = saved.read(host.state_dir).values()
+    left = list(saved.read(host.state_dir).values())
+    errors.update(links.delete(unused(marked, left)))
     groups = members.of_ports(left, members.read(host.state_dir))
     members.write(host.state_dir, groups)
     rules = rules_of(left, groups)

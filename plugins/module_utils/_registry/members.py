@@ -12,7 +12,7 @@ from .._model import membership
 from .sql import sa
 
 if sa is not None:
-    from .schema import ACTIONS, INSTANCES
+    from .schema import ACTIONS, HOSTS, INSTANCES
 
 Record = Mapping[str, Any]
 
@@ -35,18 +35,33 @@ def told(
     for host, record in claimed:
         if host in wanted:
             wanted[host].update(_keys(record))
+    keys = set().union(*wanted.values())
+    tunnels = {key for key in keys if key.startswith("vxlan//")}
     ports = [(record["project"], port) for _host, record in claimed for port in record["ports"]]
-    groups = membership.members(set().union(*wanted.values()), ports)
+    groups = membership.members(keys - tunnels, ports)
+    addresses = _host_addresses(connection) if tunnels else {}
+    sources = ((addresses.get(host, ""), port) for host, record in claimed for port in record["ports"])
+    groups.update(membership.peers(tunnels, sources))
     digests = {key: membership.digest(addresses) for key, addresses in groups.items()}
     serial = connection.execute(sa.select(sa.func.max(ACTIONS.c.id))).scalar() or 0
     news = {
         host: [key for key in keys if known.get(host, {}).get(key) != digests[key]] for host, keys in wanted.items()
     }
     return {
-        host: {"serial": serial, "groups": {key: groups[key] for key in sorted(keys)}}
+        host: {
+            "serial": serial,
+            "host_ip": addresses.get(host, ""),
+            "groups": {key: groups[key] for key in sorted(keys)},
+        }
         for host, keys in sorted(news.items())
         if keys
     }
+
+
+def _host_addresses(connection: Any) -> dict[str, str]:
+    """Return the address that each host is reached at by the others."""
+    rows = connection.execute(sa.select(HOSTS.c.name, HOSTS.c.record))
+    return {name: str(record.get("host_ip") or "") for name, record in rows}
 
 
 def _keys(record: Record) -> set[str]:

@@ -36,6 +36,7 @@ def networks(defined: Catalogue) -> Iterator[Problem]:
         path = ("virtfleet_networks", name)
         if network["type"] == "bridge" and "bridge" not in network:
             yield Problem(path, "has no 'bridge': type bridge needs the name of a bridge that is on the hosts")
+        yield from tunnel_problems(path, network, defined)
         if network["type"] == "nat" and not network.get("subnets"):
             yield Problem(path, "has no 'subnets': type nat needs at least one")
         for index, one in enumerate(network.get("subnets", [])):
@@ -50,6 +51,25 @@ def networks(defined: Catalogue) -> Iterator[Problem]:
                     f"has {b}, which overlaps {a} of network {quoted(first)}: "
                     "private networks of one host need ranges of their own",
                 )
+
+
+def tunnel_problems(path: Path, network: dict[str, Any], defined: Catalogue) -> Iterator[Problem]:
+    """Yield what is wrong with the number of a network in the packets of the hosts."""
+    if network["type"] != "vxlan":
+        if "vni" in network:
+            yield Problem((*path, "vni"), f"does not go with type {network['type']}: only vxlan has one")
+        return
+    if "vni" not in network:
+        yield Problem(path, "has no 'vni': type vxlan needs a number from 1 to 16777215 of its own")
+        return
+    first = next(name for name, one in defined.items() if one["type"] == "vxlan" and one.get("vni") == network["vni"])
+    if first != path[-1]:
+        yield Problem(
+            (*path, "vni"), f"is {network['vni']}, which is that of network {quoted(first)}: give each its own"
+        )
+
+
+MTU = {"vxlan": 1450}
 
 
 def ranges(network: dict[str, Any]) -> list[Subnet]:
@@ -135,7 +155,8 @@ def port_of_network(name: str, network: dict[str, Any]) -> dict[str, Any]:
         "network": name,
         "type": whole["type"],
         "bridge": whole.get("bridge") or naming.bridge(name),
-        "mtu": whole["mtu"],
+        "mtu": whole.get("mtu") or MTU.get(whole["type"], 1500),
+        **({"vni": whole["vni"]} if whole["type"] == "vxlan" else {}),
         "subnets": [whole_subnet(one) for one in whole["subnets"]],
         "port_security": whole["port_security"],
     }

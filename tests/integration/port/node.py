@@ -49,9 +49,9 @@ class Node:
     def __init__(self, folder):
         self.host = Host(str(folder / "state"), str(folder / "run"), 2.0)
 
-    def plug(self, *records, check_mode=False, serial=0, groups=None):
+    def plug(self, *records, check_mode=False, serial=0, groups=None, host_ip=""):
         with saved.lock(self.host.run_dir):
-            world = read(self.host, members.told(serial, groups or {}))
+            world = read(self.host, members.told(serial, groups or {}), host_ip)
             outcomes = each(records, lambda one: plug.plan(world, one))
             return outcomes if check_mode else plug.plug(self.host, world, list(records), outcomes)
 

@@ -63,7 +63,7 @@ NEW = {"spec_digest": "2"}
     [
         ({"flavor": {"memory_mb": 512}, **NEW}, ["flavor.memory_mb"], ("define",)),
         ({"image": {"properties": {"hw_vif_model": "e1000"}}, **NEW}, ["image.properties"], ("define",)),
-        ({"ports": [port(), port(1)], **NEW}, ["ports", "addresses"], ("define",)),
+        ({"ports": [port(), port(1)], **NEW}, ["ports", "addresses", "filters"], ("define",)),
         ({"flavor": {"disk_gb": 5}, **NEW}, ["flavor.disk_gb"], ("define",)),
         ({"flavor": {"name": "m1.other"}, **NEW}, ["flavor.name"], ("remember",)),
         ({"metadata": {"a": "b"}}, ["metadata"], ("remember",)),

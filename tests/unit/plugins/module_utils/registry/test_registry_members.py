@@ -72,4 +72,19 @@ def test_a_group_that_is_changed_counts_as_it_shall_be(on):
     on(settle, [record], RUN)
     without = member("web-1", ports=[port("default/web-1", security_groups=[])], spec_digest="2")
     booted(on, without)
-    assert on(members.told, [], {"vfr-h2": {KEY: ""}}) == {"vfr-h2": {"serial": 3, "groups": {KEY: []}}}
+    assert on(members.told, [], {"vfr-h2": {KEY: ""}}) == {"vfr-h2": {"serial": 3, "host_ip": "", "groups": {KEY: []}}}
+
+
+def test_a_tunnel_is_told_to_every_host_that_has_a_port_of_it(on):
+    def guest(name, at):
+        one = port(f"default/{name}", network="red", type="vxlan", security_groups=[])
+        return instance(name, at, ports=[one])
+
+    hosts = [host(host_ip="10.99.0.1"), host("vfr-h2", host_ip="10.99.0.2"), host("vfr-h3", host_ip="10.99.0.3")]
+    records = [guest("a", "vfr-h1"), guest("b", "vfr-h2")]
+    on(claim, records, hosts, RUN)
+    told = on(members.told, records, {"vfr-h1": {}, "vfr-h2": {}, "vfr-h3": {}})
+    assert {name: one["host_ip"] for name, one in told.items()} == {"vfr-h1": "10.99.0.1", "vfr-h2": "10.99.0.2"}
+    macs = [one["ports"][0]["mac"] for one in records]
+    wanted = [f"10.99.0.1 {macs[0]} 192.0.2.10", f"10.99.0.2 {macs[1]} 192.0.2.11"]
+    assert told["vfr-h1"]["groups"] == told["vfr-h2"]["groups"] == {"vxlan//red": wanted}

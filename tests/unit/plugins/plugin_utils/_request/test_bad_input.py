@@ -164,7 +164,14 @@ BAD = [
         "virtfleet_images.tiny.disk_format is 'qcow': did you mean 'qcow2'? There is qcow2, raw",
     ),
     # network
-    ((*LAN, "type"), "natt", "virtfleet_networks.lan.type is 'natt': did you mean 'nat'? There is nat, bridge"),
+    ((*LAN, "type"), "natt", "virtfleet_networks.lan.type is 'natt': did you mean 'nat'? There is nat, bridge, vxlan"),
+    (
+        LAN,
+        {"type": "vxlan"},
+        "virtfleet_networks.lan has no 'vni': type vxlan needs a number from 1 to 16777215 of its own",
+    ),
+    ((*LAN, "vni"), 5, "virtfleet_networks.lan.vni does not go with type nat: only vxlan has one"),
+    ((*LAN, "vni"), 2**24, "virtfleet_networks.lan.vni is 16777216: it must be at most 16777215"),
     (
         (*LAN, "type"),
         "bridge",
@@ -410,6 +417,10 @@ PAIRS = [
             ((*WEB, "security_groups"), ["web", "raw"]),
         ],
         f"{I0}.security_groups has 'web', which is stateful, and 'raw', which is not: take one",
+    ),
+    (
+        [(LAN, {"type": "vxlan", "vni": 7}), (("virtfleet_networks", "red"), {"type": "vxlan", "vni": 7})],
+        "virtfleet_networks.red.vni is 7, which is that of network 'lan': give each its own",
     ),
     (
         [((*WEB, "flavour"), "m1.small"), ((*WEB, "flavor"), None)],

@@ -1,0 +1,183 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Networks over two hosts, which are two network namespaces with a cable between them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+
+import pytest
+from conftest import CLONE_NEWNET, CLONE_NEWNS, LIBC, call
+from machine import Machine
+from node import Node, clean, instance, sh
+
+from ansible_collections.virtfleet.compute.plugins.module_utils._model import membership
+from ansible_collections.virtfleet.compute.plugins.module_utils._network import links
+from ansible_collections.virtfleet.compute.plugins.module_utils._network.stray import stray
+
+NO = 0.5
+HERE, THERE = "10.99.0.1", "10.99.0.2"
+ALL = {"name": "all", "stateful": True, "rules": [{}, {"direction": "egress"}]}
+OUT = {"name": "out", "stateful": True, "rules": [{"direction": "egress"}]}
+
+
+class Far:
+    """The other host: a context in which this process is on it."""
+
+    def __init__(self, folder):
+        self.home = self.handles()
+        call(LIBC.unshare, CLONE_NEWNET | CLONE_NEWNS)
+        subprocess.run(
+            "mount --make-rprivate / && mount -t sysfs vff /sys && ip link set lo up", shell=True, check=True
+        )
+        self.away, self.node = self.handles(), Node(folder)
+        self.go(self.home)
+
+    @staticmethod
+    def handles():
+        kinds = (("net", CLONE_NEWNET), ("mnt", CLONE_NEWNS))
+        return [(os.open(f"/proc/self/ns/{name}", os.O_RDONLY), kind) for name, kind in kinds]
+
+    @staticmethod
+    def go(handles):
+        here = os.getcwd()
+        for handle, kind in handles:
+            call(LIBC.setns, handle, kind)
+        os.chdir(here)
+
+    def __enter__(self):
+        self.go(self.away)
+        return self.node
+
+    def __exit__(self, *_error):
+        self.go(self.home)
+
+
+def guest(number, network="red", vni=100, groups=(ALL,), **more):
+    """An instance on a vxlan network; those of the same number have the same address, whatever their network."""
+    names = {"network": network, "bridge": f"vfn{network}", "vni": vni, "type": "vxlan", "mtu": 1450}
+    record = instance(number, **{**names, "security_groups": list(groups), **more})
+    return {**record, "name": f"{network}-{number}", "uuid": f"{network}-{number}"}
+
+
+def told(*placed):
+    """What stage claim tells of (address of the host, record)."""
+    ports = [(host, record["ports"][0]) for host, record in placed]
+    keys = {membership.tunnel(port["network"]) for _host, port in ports}
+    return membership.peers(keys, ports)
+
+
+@pytest.fixture
+def fleet(node, tmp_path):
+    """Two hosts and a way to put guests on them: (this node, the far one, boot)."""
+    far = Far(tmp_path / "far")
+    with contextlib.ExitStack() as stack:
+        stack.callback(clean)
+        sh(f"ip link add vfnup type veth peer name vfnfar; ip addr add {HERE}/24 dev vfnup; ip link set vfnup up")
+        with far:
+            holder = subprocess.Popen(["sleep", "300"])
+        stack.callback(holder.wait)
+        stack.callback(holder.kill)
+        sh(f"ip link set vfnfar netns {holder.pid}")
+        with far:
+            sh(f"ip addr add {THERE}/24 dev vfnfar; ip link set vfnfar up")
+
+        def boot(here=(), there=()):
+            groups = told(*((HERE, one) for one in here), *((THERE, one) for one in there))
+            for records, where, ip in ((here, contextlib.nullcontext(node), HERE), (there, far, THERE)):
+                with where as host:
+                    outcomes = host.plug(*records, serial=1, groups=groups, host_ip=ip)
+                    assert [one.error for one in outcomes] == [""] * len(records)
+                    machines = [Machine(one) for one in records]
+                    for one in machines:
+                        stack.callback(one.close)
+                    yield from machines
+
+        yield node, far, lambda *hosts: list(boot(*hosts))
+
+
+def test_a_network_reaches_over_hosts_and_no_other_does(fleet):
+    _node, _far, boot = fleet
+    red, blue, other, far_red, far_blue = boot(
+        [guest(1), guest(1, "blue", 200), guest(3, "green", 300)], [guest(2), guest(2, "blue", 200)]
+    )
+    for one in (far_red, far_blue):
+        one.serves(80)
+    assert red.pings(far_red.ip) and red.reaches(far_red.ip, 80)
+    assert red.pings(far_red.ip, more="-s 1422"), "a packet as large as the network says"
+    far_red.close()
+    assert not red.pings(far_red.ip), "the guest of the other tenant that has the same address does not answer"
+    assert blue.pings(far_blue.ip) and blue.reaches(far_blue.ip, 80)
+    assert not other.pings(far_blue.ip)
+
+
+def test_the_hosts_ask_nobody(fleet):
+    """Nothing is flooded to find a guest: its host answers for it."""
+    node, far, boot = fleet
+    one, two = boot([guest(1)], [guest(2)])
+    sh("bridge fdb del 00:00:00:00:00:00 dev vfx-100 dst 10.99.0.2")
+    with far:
+        sh("bridge fdb del 00:00:00:00:00:00 dev vfx-100 dst 10.99.0.1")
+    assert one.pings(two.ip)
+    assert [each.changed for each in node.plug(guest(1))] == [True], "it is put back all the same: DHCP needs it"
+    assert [each.changed for each in node.plug(guest(1))] == [False]
+
+
+def test_security_groups_hold_over_hosts(fleet):
+    _node, _far, boot = fleet
+    one, closed = boot([guest(1)], [guest(2, groups=(OUT,))])
+    closed.serves(80)
+    one.serves(80)
+    assert not one.reaches(closed.ip, 80, NO) and closed.reaches(one.ip, 80)
+
+
+def test_connections_of_two_tenants_with_the_same_addresses_are_two(fleet):
+    _node, _far, boot = fleet
+    red, red_peer, blue, blue_peer = boot([guest(1), guest(2), guest(1, "blue", 200), guest(2, "blue", 200)])
+    for one in (red_peer, blue_peer):
+        one.serves(80)
+    assert red.reaches(red_peer.ip, 80) and blue.reaches(blue_peer.ip, 80)
+    zones = {
+        line.partition("zone=")[2].split()[0] for line in sh("conntrack -L -p tcp").splitlines() if "zone=" in line
+    }
+    assert zones == {"100", "200"}
+
+
+def test_a_guest_that_moved_is_found_where_it_is(fleet):
+    node, _far, boot = fleet
+    boot([guest(1)], [guest(2)])
+    node.plug(serial=2, groups=told((HERE, guest(1)), ("10.99.0.3", guest(2))), host_ip=HERE)
+    entries = sh("bridge fdb show dev vfx-100")
+    assert "10.99.0.2" not in entries and entries.count("10.99.0.3") == 2
+    node.plug(serial=3, groups=told((HERE, guest(1))), host_ip=HERE)
+    assert "dst" not in sh("bridge fdb show dev vfx-100") and "172.29.0.12" not in sh("ip neigh show dev vfnred")
+
+
+def test_the_last_port_takes_the_network_with_it(fleet):
+    node, _far, boot = fleet
+    boot([guest(1), guest(3)], [guest(2)])
+    node.unplug(guest(1))
+    assert links.exists("vfnred") and links.exists("vfx-100")
+    node.unplug(guest(3))
+    assert not links.exists("vfnred") and not links.exists("vfx-100") and links.ours() == {}
+    assert not any(stray(node.world(), []).values())
+
+
+@pytest.mark.parametrize(
+    "more,says",
+    [
+        (
+            {"mtu": 1500},
+            "mtu 1500 of network 'red' does not fit, which vfnup with 10.99.0.1 carries in packets of 1500",
+        ),
+        ({"vni": 0}, "network 'red' has vni 0: want 1 to 16777215"),
+    ],
+)
+def test_what_a_host_cannot_carry_is_refused(fleet, more, says):
+    node, _far, _boot = fleet
+    (outcome,) = node.plug(guest(1, **more), host_ip=HERE)
+    assert outcome.error.startswith(says)
+    assert "has no address that the others reach it at" in node.plug(guest(1))[0].error
