@@ -138,6 +138,8 @@ class Trial:
 
     def _recover(self) -> None:
         """The same run again comes to its end, a third changes nothing, and the audit finds nothing."""
+        if self.lost and self.deletes:
+            self._expect("the boot of what stands", self.fleet.boot([]))
         again = self._run()
         self._expect("the next run", again)
         self._check_end()
