@@ -15,7 +15,7 @@ LAB := $(SUDO) env PATH="$(ROOT)/$(BIN):$$PATH" LAB_NAME=$(LAB_NAME) LAB_NET=$(L
 LAB_TOOLS := command -v mmdebstrap >/dev/null && command -v ssh >/dev/null || $(SUDO) apt-get install -y -qq mmdebstrap debian-archive-keyring openssh-client
 
 .DEFAULT_GOAL := help
-.PHONY: registry-test help boot plan list audit delete hosts test unit lint sanity integration failures faults lab lab-down lab-test molecule clean bench-boot bench-fleet bench-scale bench-scheduler
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*## .*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ list: $(BIN)/.run ## Print the instances that exist
 
 audit: $(BIN)/.run ## Compare instances, registry and hosts: nothing may be stray
 	@$(PLAY) playbooks/audit.yml $(ARGS)
+
+rebuild: $(BIN)/.run ## Make a lost registry again from what the hosts have
+	@$(PLAY) playbooks/rebuild.yml $(ARGS)
 
 delete: $(BIN)/.run ## Delete the instances of inventories/local
 	@$(PLAY) playbooks/delete.yml -e names=all $(ARGS)
@@ -61,7 +64,17 @@ integration: $(BIN)/.test hosts ## Boot real guests on this machine and look ins
 	@$(ROOT_RUN) tests/tools/in-netns tests/ansible-test integration ports --python $(PYTHON_VERSION) --allow-destructive
 	@$(ROOT_RUN) pytest tests/integration/port
 	@$(ROOT_RUN) pytest tests/integration/guest_image
+	@$(ROOT_RUN) pytest tests/integration/backup/test_backup_core.py
 	@$(ROOT_RUN) pytest tests/integration/boot/test_guest.py
+
+cloud-image-test: $(BIN)/.test ## Boot a Debian image with real cloud-init and read what it made of the config drive (minutes)
+	@$(LAB_TOOLS)
+	@command -v mke2fs sfdisk qemu-img >/dev/null || $(SUDO) apt-get install -y -qq e2fsprogs fdisk qemu-utils
+	@$(ROOT_RUN) pytest -v tests/integration/cloud_image
+
+backup-test: $(BIN)/.test hosts ## Snapshot, back up, kill and restore running guests, in a lab of their own (minutes)
+	@$(LAB_TOOLS)
+	@$(ROOT_RUN) pytest -v tests/integration/backup
 
 failures: $(BIN)/.test hosts ## Let bad images, full disks and missing bridges fail under boots of this machine (minutes)
 	@$(ROOT_RUN) pytest tests/integration/boot/test_failures.py
@@ -73,6 +86,10 @@ faults: $(BIN)/.test ## Kill controllers, modules, daemons and hosts in the midd
 registry-test: $(BIN)/.test ## Let twenty controllers boot on one registry, in SQLite and in PostgreSQL (minutes)
 	@$(RUN) VIRTFLEET_TEST_REGISTRY=both pytest tests/unit/plugins/module_utils/registry
 	@$(RUN) pytest -v tests/registry
+
+ceph-test: $(BIN)/.test ## Make, clone, grow and remove disks in a throw-away Ceph cluster of this machine
+	@command -v ceph-osd >/dev/null || $(SUDO) apt-get install -y -qq --no-install-recommends ceph-mon ceph-osd ceph-common qemu-utils qemu-block-extra
+	@$(ROOT_RUN) pytest tests/integration/ceph
 
 lab: $(BIN)/.run ## Start HOSTS=3 simulated compute hosts on this machine, for inventories/lab
 	@$(LAB_TOOLS)
@@ -102,6 +119,13 @@ bench-scale: $(BIN)/.test ## Time schedule, claim, audit and report of 200 to 10
 
 bench-scheduler: $(BIN)/.test ## Time the scheduler on fleets of 200 to 10,000 hosts
 	@$(RUN) python tests/bench/scheduler/bench.py $(ARGS)
+
+bench-network: $(BIN)/.test ## Time the ports of a host with 10 to 500 of them
+	@$(ROOT_RUN) tests/tools/in-netns python tests/bench/network/bench.py
+
+bench-storage: $(BIN)/.test ## Time images beside curl, sha256sum and the unpackers
+	@command -v curl >/dev/null || $(SUDO) apt-get install -y -qq curl
+	@$(RUN) python tests/bench/storage/bench.py $(ARGS)
 
 clean: ## Remove the virtual environment and caches of this clone
 	rm -rf $(VENV) .cache .ansible build .pytest_cache .ruff_cache .hypothesis tests/output

@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._ahead import build
+from ..plugin_utils._cells import cell_problems
+from ..plugin_utils._request.entry import image_records
 from ..plugin_utils._request.problems import report
 from ..plugin_utils._request.requests import flat, known
 from ..plugin_utils._request.resolve import request
@@ -18,10 +22,13 @@ OPTIONS = (
     "flavors",
     "images",
     "networks",
+    "volume_types",
+    "volumes",
     "security_groups",
     "server_groups",
     "keypairs",
     "projects",
+    "cells",
     "instances",
 )
 
@@ -30,13 +37,20 @@ BOOT = ("claims",)
 DELETION = ("domains", "ports", "config_drives", "volumes", "claims")
 
 
+def with_ready(ready, images):
+    """Return the user's images with those that are there without being written; what is no mapping is told later."""
+    if images is None or isinstance(images, Mapping):
+        return {**(ready or {}), **(images or {})}
+    return images
+
+
 class ActionModule(ActionBase):
     """Turns what a user wrote into instance records, or into a list of all that is wrong with it."""
 
     TRANSFERS_FILES = False
     _requires_connection = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset((*OPTIONS, "existing"))
+    _VALID_ARGS = frozenset((*OPTIONS, "existing", "ready_images", "tell_images"))
 
     def run(self, tmp=None, task_vars=None):
         """Return the records, or fail with all that is wrong."""
@@ -45,8 +59,13 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("The controller's Python has no jsonschema: run pip install jsonschema there")
         existing = [flat(one) for one in self._task.args.get("existing") or []]
         variables = {f"virtfleet_{name}": self._task.args.get(name) for name in OPTIONS}
+        variables["virtfleet_images"] = with_ready(self._task.args.get("ready_images"), self._task.args.get("images"))
         records, problems = request(variables, existing)
+        problems = problems or cell_problems(variables["virtfleet_cells"], (task_vars or {}).get("groups") or {})
         if problems:
             return {**result, "failed": True, "changed": False, "msg": report(problems), "instances": []}
+        if self._task.args.get("tell_images"):
+            told = image_records(variables["virtfleet_images"])
+            return {**result, "changed": False, "images": told, "instances": known(records, existing)}
         build(self, DELETION if all(one["state"] == "absent" for one in records) else BOOT, task_vars)
         return {**result, "changed": False, "instances": known(records, existing)}

@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 name: audit
 short_description: All that does not fit together in a fleet
 description:
-  - Compares what runs on the hosts with what the registry has and with the files, taps and rules that lie on the hosts.
+  - Compares what runs on the hosts with what the registry has and with what lies on the hosts.
   - What a run is building at the moment is left out.
 options:
   _input:
@@ -22,14 +22,22 @@ options:
     type: list
     elements: dict
     required: true
-  ports:
-    description: By host what M(virtfleet.compute.ports_info) returned.
+  traces:
+    description: By host what M(virtfleet.compute.traces_info) returned.
     type: dict
     required: true
-  folders:
-    description: By host the names of the folders of instances.
+  history:
+    description: The C(history) that M(virtfleet.compute.registry_info) returned.
     type: dict
-    required: true
+    default: {}
+  keep:
+    description: By kind of trace the names that the inventory wants though nothing uses them now.
+    type: dict
+    default: {}
+  grace:
+    description: How many seconds ago something must have been touched last for a sweep to take it.
+    type: int
+    default: 3600
 author:
   - The virtfleet.compute authors
 """
@@ -39,7 +47,7 @@ EXAMPLES = r"""
   ansible.builtin.fail:
     msg: "{{ found | map(attribute='evidence') | join('; ') }}"
   vars:
-    found: "{{ hosts | virtfleet.compute.audit(registry=registry.instances, ports=ports, folders=folders) }}"
+    found: "{{ hosts | virtfleet.compute.audit(registry=registry.instances, traces=traces, history=registry.history) }}"
   when: found | length > 0
 """
 
@@ -50,7 +58,10 @@ _value:
   elements: dict
   contains:
     what:
-      description: One of C(host), C(double), C(domain), C(claim), C(folder), C(port), C(tap) and C(rules).
+      description:
+        - V(host) and V(unread) for what could not be looked at, V(double), V(domain) and V(claim) for what does not fit
+          between hosts and registry.
+        - Else the kind of M(virtfleet.compute.traces_info).
       type: str
     name:
       description: What it is called.
@@ -62,7 +73,16 @@ _value:
       description: What was seen, in one sentence.
       type: str
     remedy:
-      description: What to do about it.
+      description: Exactly what to do about it.
+      type: str
+    age:
+      description: Seconds since its last sign of life; null where nobody knows.
+      type: int
+    gc:
+      description: Whether a sweep takes it away.
+      type: bool
+    owner:
+      description: UUID of the instance it is left of, or empty.
       type: str
 """
 

@@ -11,7 +11,7 @@ short_description: The scheduler's requests for instances that have no host yet
 description:
   - One request for each entry of C(virtfleet_instances), with the instances of it that are still to be placed.
   - Instances that are to be absent, have failed, have a host or are there are left out.
-positional: existing
+positional: existing, hosts
 options:
   _input:
     description: Instance records as of M(virtfleet.compute.requests).
@@ -20,6 +20,11 @@ options:
     required: true
   existing:
     description: What hosts told about instances that are there; they are the members of server groups.
+    type: list
+    elements: dict
+    default: []
+  hosts:
+    description: Host records. An instance with a volume that one of them has in its own directory goes there.
     type: list
     elements: dict
     default: []

@@ -37,7 +37,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(user_data), C(admin_pass) and C(files) by uuid; guests without any are left out.
+  description: C(user_data), C(vendor_data), C(admin_pass) and C(files) by uuid; guests without any are left out.
   type: dict
 """
 

@@ -14,12 +14,12 @@ CPU_SECONDS = 30
 NO_SPACE = "No space left on device"
 
 
-def run(arguments: list[str], what: str, cpu_seconds: int = CPU_SECONDS) -> str:
+def run(arguments: list[str], what: str, cpu_seconds: int = CPU_SECONDS, address_space: int = ADDRESS_SPACE) -> str:
     """Return what `qemu-img ARGUMENTS` printed; ItemError "failed to WHAT: its words" when it could not.
 
     A malicious image can make qemu-img compute for ever or take all memory (OSSA 2016-012): hence the limits.
     """
-    limited = ["prlimit", f"--as={ADDRESS_SPACE}", f"--cpu={cpu_seconds}", "qemu-img", *arguments]
+    limited = ["prlimit", f"--as={address_space}", f"--cpu={cpu_seconds}", "qemu-img", *arguments]
     try:
         done = subprocess.run(
             limited, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"

@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 module: config_drives
 short_description: Make the config drives of instances
 description:
-  - Every instance that wants one has a config drive afterwards, an ISO 9660 file from which its guest learns host
+  - Every instance that wants one has a config drive afterwards, a small file system from which its guest learns host
     name, network, keys, metadata, files and user data at its first boot.
   - It is made anew only when what it says has changed. A guest that is running reads the new one when it is started
     again.
@@ -27,16 +27,19 @@ attributes:
     support: full
     platforms: posix
 requirements:
-  - python3-pycdlib on the host
+  - python3-pycdlib on the host, and mtools where a drive is V(vfat)
 options:
   instances:
     description:
       - The instance records, of which C(name), C(uuid), C(hostname), C(project), C(availability_zone), C(metadata),
-        C(keys), C(ports), C(image.properties) and C(config_drive) are read.
+        C(keys), C(ports), C(launch_index), C(flavor.name), C(image.properties), C(config_drive) and
+        C(config_drive_format) are read.
       - C(config_drive) is V(nocloud) for the layout of cloud-init's NoCloud (label C(cidata)), V(openstack) for that
         of a config drive of Nova (label C(config-2)), or V(none).
+      - C(config_drive_format) is V(iso9660), which is the default, or V(vfat).
       - The network is static where a port has C(addresses) and DHCP where it has none. The first port with a gateway
-        gives the default route of its address family.
+        gives the default route of its address family. C(routes) of a subnet are those of the ports with an address
+        in it.
     type: list
     elements: dict
     required: true
@@ -45,7 +48,9 @@ options:
       - What the guests are told and nobody else may see, by the uuid of the instance.
       - C(user_data) is in base64, as in Nova's API, so that it may be compressed or of several parts; at most 65535
         characters of it.
-      - C(admin_pass) is a hash of crypt(3) for the password of the image's default user.
+      - C(vendor_data) is a text as user data, from who runs the fleet; what the user data says goes before it.
+      - C(admin_pass) is a hash of crypt(3) for the password of the image's default user, one of C($6$), C($5$),
+        C($2a$), C($2y$) and C($1$), for cloud-init takes any other for a password in clear.
       - C(files) are the paths in the guest and their content in base64. With V(nocloud), C(write_files) of the user
         data takes their place.
     type: dict
@@ -54,11 +59,12 @@ options:
     description:
       - The bus by which the guest sees the drive, told to the stages after this one. The property C(hw_cdrom_bus) of
         an image goes before it.
+      - V(auto) is the bus of the root disk if that is V(virtio) or V(scsi), else the CD-ROM of the machine.
       - The cloud kernels of the distributions often have no driver for V(sata), which is the usual CD-ROM of a q35
         machine.
     type: str
-    choices: [virtio, scsi, sata, ide, usb]
-    default: virtio
+    choices: [auto, virtio, scsi, sata, ide, usb]
+    default: auto
   state:
     description:
       - V(present) makes the config drives.
@@ -146,6 +152,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._bulk import each, finish, unique_names
 from ..module_utils._config_drive import drive
+from ..module_utils._model.config_drive import BUSES
 
 THREADS = 4
 
@@ -155,7 +162,7 @@ def main():
         argument_spec={
             "instances": {"type": "list", "elements": "dict", "required": True},
             "secrets": {"type": "dict", "default": {}, "no_log": True},
-            "bus": {"type": "str", "choices": ["virtio", "scsi", "sata", "ide", "usb"], "default": "virtio"},
+            "bus": {"type": "str", "choices": ["auto", *BUSES], "default": "auto"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
             "run_dir": {"type": "path", "default": "/run/virtfleet"},

@@ -192,7 +192,11 @@ host:
           description: The security groups that rules of saved ports name, each with the digest of its members.
           type: dict
         image_cache:
-          description: The files of the image cache.
+          description: The files of the image cache, images and their records.
+          type: list
+          elements: str
+        volumes:
+          description: The ids of the volumes with a life of their own that only this host has.
           type: list
           elements: str
     instances:

@@ -29,7 +29,7 @@ options:
     description: What to read.
     type: list
     elements: str
-    choices: [instances, hosts, projects, actions]
+    choices: [instances, hosts, projects, actions, history]
     default: [instances, hosts, projects]
   records:
     description: Whether each instance also has its whole record.
@@ -118,6 +118,10 @@ instances:
       description: Seconds since it was claimed.
       type: int
       sample: 3600
+    idle:
+      description: Seconds since the registry last changed it.
+      type: int
+      sample: 3591
     created_at:
       description: When it was claimed, in UTC.
       type: str
@@ -180,6 +184,23 @@ actions:
   type: list
   elements: dict
   sample: [{id: 1, at: '2026-01-01 10:00:00', instance: 2c0f, name: web-1, action: claim, host: kvm1}]
+history:
+  description: What the log knows of instances that are gone. Empty when there is no registry.
+  returned: when O(gather) has V(history)
+  type: dict
+  contains:
+    now:
+      description: The time of the registry, in UTC.
+      type: str
+      sample: '2026-01-01 10:00:00'
+    age:
+      description: Seconds since the registry was made.
+      type: int
+      sample: 86400
+    gone:
+      description: By UUID and host the seconds since an instance is gone from a host.
+      type: dict
+      sample: {2c0fb7a4-6b3e-5d7c-9d8b-3f7b9a0c7d11: {kvm1: 7200}}
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -192,7 +213,7 @@ ARGUMENTS = {
     "gather": {
         "type": "list",
         "elements": "str",
-        "choices": ["instances", "hosts", "projects", "actions"],
+        "choices": ["instances", "hosts", "projects", "actions", "history"],
         "default": ["instances", "hosts", "projects"],
     },
     "records": {"type": "bool", "default": False},

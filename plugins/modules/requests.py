@@ -35,8 +35,21 @@ options:
   images:
     description: The variable C(virtfleet_images).
     type: raw
+  ready_images:
+    description: Images that are there without being written; an entry of O(images) takes the place of one here.
+    type: raw
+  tell_images:
+    description: Whether RV(images) is wanted.
+    type: bool
+    default: false
   networks:
     description: The variable C(virtfleet_networks).
+    type: raw
+  volume_types:
+    description: The variable C(virtfleet_volume_types).
+    type: raw
+  volumes:
+    description: The variable C(virtfleet_volumes).
     type: raw
   security_groups:
     description: The variable C(virtfleet_security_groups).
@@ -46,6 +59,9 @@ options:
     type: raw
   keypairs:
     description: The variable C(virtfleet_keypairs).
+    type: raw
+  cells:
+    description: The variable C(virtfleet_cells).
     type: raw
   projects:
     description: The variable C(virtfleet_projects).
@@ -99,6 +115,12 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+images:
+  description: The whole catalogue, each image as instance records have it, by name.
+  returned: when O(tell_images)
+  type: list
+  elements: dict
+  sample: [{name: debian-12, url: "https://example.org/debian-12.qcow2", disk_format: qcow2}]
 instances:
   description: One record for each instance, in the order asked for; empty if anything is wrong.
   returned: always
@@ -174,8 +196,16 @@ instances:
       description: How the guest is told all this.
       type: str
       sample: nocloud
+    config_drive_format:
+      description: The file system that it is told by.
+      type: str
+      sample: iso9660
+    launch_index:
+      description: Its place among the instances of its entry, counted from 0.
+      type: int
+      sample: 0
     user_data_digest:
-      description: Salted digest of its user data and files; empty if it has none.
+      description: Salted digest of its user data, vendor data and files; empty if it has none.
       type: str
     scheduling:
       description: What only the scheduler needs; C(entry) is the name of the entry it came from.

@@ -3,129 +3,279 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What runs, what is claimed and what lies on the hosts, compared. Private to this collection.
 
-Every finding is a dict: what (one word of KINDS), name, host, evidence (one sentence) and remedy (what to run).
+A finding is as _findings.py says. What lies on a host comes as traces, whose kinds are one table of the host side
+(module_utils/_traces.py): a trace says itself what it belongs to, and the registry whether that is gone.
+
+A sweep takes away what is known to be left over. Of what belongs to an instance that is known only where the registry
+has no claim for it and either logged that it is gone from this host, or is older than the trace: a registry that was
+lost knows nothing of the guests of before, and their disks are never taken for strays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
 from typing import Any
 
-Found = dict[str, str]
+from ._findings import Found, finding
+
+SWEEP = "audit.yml -e gc=true"
+TIME = "%Y-%m-%d %H:%M:%S"
+OFF = ("shutdown", "crashed")
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """All that is known: `ours` are the domains of ours, `claims` the registry's instances by uuid."""
+
+    hosts: list[Record]
+    ours: list[dict[str, Any]]
+    claims: Mapping[str, Record]
+    history: Mapping[str, Any] = field(default_factory=dict)
+    grace: int = 3600
+
+    @cached_property
+    def answered(self) -> set[str]:
+        """Return the hosts that were looked at."""
+        return {host["name"] for host in self.hosts if host.get("up", True)}
+
+    @cached_property
+    def building(self) -> set[str]:
+        """Return the instances that a run is at work on."""
+        return {uuid for uuid, one in self.claims.items() if one.get("lease_until") and not one.get("expired")}
+
+    @cached_property
+    def places(self) -> dict[str, list[str]]:
+        """Return the hosts that each instance is defined on."""
+        places: dict[str, list[str]] = {}
+        for one in self.ours:
+            places.setdefault(one["uuid"], []).append(one["host"])
+        return places
+
+    @cached_property
+    def here(self) -> dict[str, set[str]]:
+        """Return the instances that are defined on each host."""
+        found: dict[str, set[str]] = {}
+        for one in self.ours:
+            found.setdefault(one["host"], set()).add(one["uuid"])
+        return found
+
+    def gone(self, uuid: str, host: str) -> int | None:
+        """Return for how many seconds the registry knows that the instance is gone from the host; None: it does not."""
+        return (self.history.get("gone") or {}).get(uuid, {}).get(host)
 
 
 def audit(
-    hosts: Iterable[Mapping[str, Any]],
-    registry: Iterable[Mapping[str, Any]],
-    ports: Mapping[str, Mapping[str, Any]],
-    folders: Mapping[str, Iterable[str]],
+    hosts: Iterable[Record],
+    registry: Iterable[Record],
+    traces: Mapping[str, Record],
+    history: Record | None = None,
+    keep: Mapping[str, Iterable[str]] | None = None,
+    grace: int = 3600,
 ) -> list[Found]:
     """Return all that does not fit together, in a fixed order.
 
     Args:
         hosts: the host records of all hosts; of one that is not up nothing but that is told.
         registry: the instances of the registry.
-        ports: by host what module ports_info returned.
-        folders: by host the names of the folders in its instances folder.
+        traces: by host what module traces_info returned.
+        history: what the registry's log says of instances that are gone.
+        keep: by kind of trace the names that the inventory wants though nothing uses them now.
+        grace: how many seconds ago something must have been touched last for a sweep to take it.
     """
-    hosts, claims = list(hosts), {one["uuid"]: one for one in registry}
+    hosts = list(hosts)
     ours = [{**one, "host": host["name"]} for host in hosts for one in host["instances"] if one.get("ours")]
-    answered = {host["name"] for host in hosts if host.get("up", True)}
-    found = [
-        *silent(hosts),
-        *twice(ours),
-        *unclaimed(ours, claims),
-        *without_domain(ours, claims, answered),
-        *strays(ours, claims, ports, folders),
-    ]
+    fleet = Fleet(hosts, ours, {one["uuid"]: one for one in registry}, history or {}, grace)
+    found = [*silent(fleet), *twice(fleet), *unclaimed(fleet), *without_domain(fleet)]
+    going: dict[str, set[str]] = {}
+    for one in found:
+        if one["what"] == "domain" and one["gc"]:
+            going.setdefault(one["host"], set()).add(one["owner"])
+    for host, told in traces.items():
+        found += unread(host, told)
+        found += strays(fleet, host, told, keep or {}, going.get(host, set()))
     return sorted(found, key=lambda one: (one["host"], one["what"], one["name"]))
 
 
-def finding(what: str, name: str, host: str, evidence: str, remedy: str) -> Found:
-    """Return one finding."""
-    return {"what": what, "name": name, "host": host, "evidence": evidence, "remedy": remedy}
-
-
-def silent(hosts: list[Mapping[str, Any]]) -> Iterator[Found]:
+def silent(fleet: Fleet) -> Iterator[Found]:
     """Yield the hosts that were not looked at."""
-    for host in hosts:
+    for host in fleet.hosts:
         if not host.get("up", True):
             evidence = f"it was not looked at: {host.get('disabled_reason') or 'it is down'}"
             yield finding("host", host["name"], host["name"], evidence, "bring it back and run audit.yml again")
 
 
-def twice(ours: list[dict[str, Any]]) -> Iterator[Found]:
-    """Yield the instances that are defined on more than one host."""
-    places: dict[str, list[str]] = {}
-    for one in ours:
-        places.setdefault(one["uuid"], []).append(one["host"])
-    for one in ours:
-        others = [host for host in places[one["uuid"]] if host != one["host"]]
+def unread(host: str, told: Record) -> Iterator[Found]:
+    """Yield the kinds of traces that could not be looked at."""
+    reasons = told.get("unread") or {} if "unread" in told else {"traces": told.get("msg") or "nobody knows why"}
+    for kind, why in sorted(reasons.items()):
+        yield finding(
+            "unread", kind, host, f"{kind} could not be looked at: {why}", "mend that and run audit.yml again"
+        )
+
+
+def twice(fleet: Fleet) -> Iterator[Found]:
+    """Yield the instances that are defined on more than one host; no sweep decides which of them is to live."""
+    for one in fleet.ours:
+        others = [host for host in fleet.places[one["uuid"]] if host != one["host"]]
         if others:
-            evidence = f"{one['name']} ({one['uuid']}) is defined here, {one['state']}, and on {', '.join(others)}"
-            yield finding("double", one["name"], one["host"], evidence, "undefine the one that is not to run, by hand")
+            claim = fleet.claims.get(one["uuid"])
+            held = f", and its claim is on {claim['host']}" if claim else ", and it has no claim"
+            evidence = f"{one['name']} ({one['uuid']}) is {one['state']} here and defined on {', '.join(others)}{held}"
+            remedy = f"if this one is not to live: virsh destroy {one['uuid']}; virsh undefine {one['uuid']}"
+            yield finding("double", one["name"], one["host"], evidence, remedy, age_of(fleet, one))
 
 
-def unclaimed(ours: list[dict[str, Any]], claims: Mapping[str, Mapping[str, Any]]) -> Iterator[Found]:
+def age_of(fleet: Fleet, one: Record) -> int | None:
+    """Return how old an instance is, by its own record."""
+    try:
+        born = datetime.strptime(str((one.get("record") or {}).get("created_at")), TIME)
+        return max(0, int((datetime.strptime(str(fleet.history.get("now")), TIME) - born).total_seconds()))
+    except ValueError:
+        return None
+
+
+def unclaimed(fleet: Fleet) -> Iterator[Found]:
     """Yield the domains of ours that the registry does not know, or has on another host."""
-    for one in ours:
-        claim = claims.get(one["uuid"])
+    for one in fleet.ours:
+        claim = fleet.claims.get(one["uuid"])
+        label = name_of(one)
         if claim is None:
-            evidence = f"domain {one['name']} is {one['state']}, and the registry has no claim for it"
-            yield finding(
-                "domain", one["name"], one["host"], evidence, "run boot.yml with it in the spec, or delete.yml"
-            )
-        elif claim["host"] != one["host"]:
+            gone = fleet.gone(one["uuid"], one["host"])
+            known = f" and released it {gone} s ago" if gone is not None else ""
+            evidence = f"domain {one['name']} is {one['state']}, and the registry has no claim for it{known}"
+            remedy = f"rebuild.yml -e rebuild_merge=true claims it; delete.yml -e names={label} takes it away"
+            alone = len(fleet.places[one["uuid"]]) == 1 and one["state"] in OFF
+            gc = gone is not None and alone and gone >= fleet.grace
+            age = age_of(fleet, one) if gone is None else gone
+            yield finding("domain", one["name"], one["host"], evidence, remedy, age, gc, owner=one["uuid"])
+        elif claim["host"] != one["host"] and len(fleet.places[one["uuid"]]) == 1:
             evidence = f"domain {one['name']} is {one['state']} here, and its claim is on {claim['host']}"
-            yield finding("claim", one["name"], one["host"], evidence, "run boot.yml with it in the spec")
+            remedy = "rebuild.yml -e rebuild_merge=true moves the claim to where the domain is"
+            yield finding("claim", one["name"], one["host"], evidence, remedy, claim.get("idle"))
 
 
-def without_domain(
-    ours: list[dict[str, Any]], claims: Mapping[str, Mapping[str, Any]], answered: set[str]
-) -> Iterator[Found]:
+def name_of(one: Record) -> str:
+    """Return the name of an instance as delete.yml takes it."""
+    project = (one.get("record") or {}).get("project") or one.get("project") or "default"
+    return one["name"] if project == "default" else f"{project}/{one['name']}"
+
+
+def without_domain(fleet: Fleet) -> Iterator[Found]:
     """Yield the claims on hosts that answered for which there is no domain; one that is being built now is left out."""
-    there = {one["uuid"] for one in ours}
-    for uuid, claim in claims.items():
-        building = claim.get("lease_until") and not claim.get("expired")
-        if uuid in there or building or claim["host"] not in answered:
+    for uuid, claim in fleet.claims.items():
+        if uuid in fleet.places or uuid in fleet.building or claim["host"] not in fleet.answered:
             continue
         evidence = f"the claim of {claim['name']} is {claim['state']} since {claim['updated_at']}, and no domain has it"
-        yield finding("claim", claim["name"], claim["host"], evidence, "run boot.yml to build it, or delete.yml")
+        remedy = f"boot.yml builds it, delete.yml -e names={name_of(claim)} releases it"
+        gc = claim["state"] == "claimed" and (claim.get("idle") or 0) >= fleet.grace
+        yield finding("claim", claim["name"], claim["host"], evidence, remedy, claim.get("idle"), gc, owner=uuid)
 
 
 def strays(
-    ours: list[dict[str, Any]],
-    claims: Mapping[str, Mapping[str, Any]],
-    ports: Mapping[str, Mapping[str, Any]],
-    folders: Mapping[str, Iterable[str]],
+    fleet: Fleet, host: str, told: Record, keep: Mapping[str, Iterable[str]], going: set[str]
 ) -> Iterator[Found]:
-    """Yield the files, taps and rules that belong to no instance of their host."""
-    building = {uuid for uuid, claim in claims.items() if claim.get("lease_until") and not claim.get("expired")}
-    for host, names in folders.items():
-        there = {one["uuid"] for one in ours if one["host"] == host} | building
-        for name in sorted(set(names) - there):
-            yield finding("folder", name, host, f"instances/{name} belongs to no domain", f"rm -r instances/{name}")
-    for host, told in ports.items():
-        here = [one for one in ours if one["host"] == host]
-        yield from stray_ports(host, told, here, building)
+    """Yield the traces that belong to no instance of their host; `going` are the domains that a sweep takes away."""
+    here = fleet.here.get(host, set()) - going
+    for trace in told.get("traces") or ():
+        owner, within = trace.get("owner") or "", trace.get("within") or ""
+        at_work = {owner, within} & fleet.building
+        if at_work or owner in here or trace["name"] in set(keep.get(trace["kind"]) or ()):
+            continue
+        claim = fleet.claims.get(owner)
+        if claim and claim["host"] == host and claim["state"] != "claimed":
+            continue  # it is all that is left of an instance whose claim is a finding of its own
+        yield stray(fleet, host, trace, claim)
 
 
-def stray_ports(host: str, told: Mapping[str, Any], here: list[dict[str, Any]], building: set[str]) -> Iterator[Found]:
-    """Yield the saved ports, taps and rules of one host that fit no instance."""
-    known = {port["id"] for one in here for port in (one.get("record") or {}).get("ports") or []}
-    for port in told["ports"]:
-        if port["id"] not in known and port.get("uuid") not in building:
-            evidence = f"port {port['id']} of {port.get('instance')} is saved, and no domain here has it"
-            yield finding("port", port["id"], host, evidence, f"remove ports/{port['id']}.json and run boot.yml")
-    for tap in told["stray"]["taps"]:
-        yield finding("tap", tap, host, f"{tap} belongs to no saved port", f"ip link delete {tap}")
-    for tap in told["stray"]["missing"]:
-        yield finding("tap", tap, host, f"{tap} of a saved port is not there", "run boot.yml for its instance")
-    if not told["rules_stand"]:
-        evidence = "the rules of table bridge virtfleet are not those of the saved ports"
-        yield finding("rules", "virtfleet", host, evidence, "run boot.yml for an instance of this host")
+def stray(fleet: Fleet, host: str, trace: Record, claim: Record | None) -> Found:
+    """Return one stray trace as a finding."""
+    why = whose(fleet, host, trace, claim)
+    age = trace.get("age")
+    gc = bool(trace.get("removable", True)) and not why[1] and (age is None or age >= fleet.grace)
+    remedy = f"{SWEEP}, or {trace['remedy']}" if gc else trace["remedy"]
+    evidence = f"{trace['evidence']}{why[0]}"
+    kept = {"kept": why[1]} if why[1] else {}
+    about = {"owner": trace.get("owner") or "", **kept}
+    return finding(trace["kind"], trace["name"], host, evidence, remedy, age, gc, **about)
 
 
-def audit_lines(found: Iterable[Found]) -> list[str]:
-    """Return the findings as people read them."""
-    return [f"{one['host']}: {one['evidence']}; {one['remedy']}" for one in found]
+def whose(fleet: Fleet, host: str, trace: Record, claim: Record | None) -> tuple[str, str]:
+    """Return what is known of the instance that a trace belongs to, and why a sweep must leave it, if it must."""
+    owner = trace.get("owner")
+    if not owner:
+        return "", ""
+    gone = fleet.gone(owner, host)
+    if claim and claim["host"] == host:
+        return f", of {claim['name']}, whose claim nobody settled", ""
+    words = f", of {claim['name']}, which lives on {claim['host']}" if claim else ", of an instance without a claim"
+    if gone is not None:
+        return f"{words}; the registry logged that it is gone from here", ""
+    if claim:
+        return words, "the registry has not logged that it left this host"
+    if trace.get("old") is None or (fleet.history.get("age") or 0) < trace["old"]:
+        return f"{words}; the registry is younger than this", "it may be all that is left of a guest of a lost registry"
+    return f"{words}; the registry never had it", ""
+
+
+def guards(found: Iterable[Found], hosts: Iterable[str] | None = None) -> list[dict[str, str]]:
+    """Return the instances, of these hosts if any are given, that other runs are kept away from during the sweep."""
+    here = None if hosts is None else set(hosts)
+    owned = [one for one in found if one["gc"] and one.get("owner") and (here is None or one["host"] in here)]
+    owners = {one["owner"]: one for one in owned}
+    return [{"name": uuid, "uuid": uuid, "host": one["host"]} for uuid, one in sorted(owners.items())]
+
+
+def to_sweep(found: Iterable[Found], host: str, guarded: Iterable[Record]) -> list[dict[str, Any]]:
+    """Return what the sweep takes from one host: what belongs to an instance only where that could be guarded."""
+    refused = {one["uuid"] for one in guarded if one.get("failed")}
+    return [
+        {"kind": one["what"], **{key: one[key] for key in ("name", "owner", "evidence", "remedy")}}
+        for one in found
+        if one["gc"] and one["host"] == host and one["what"] != "claim" and one["owner"] not in refused
+    ]
+
+
+def swept(
+    found: Iterable[Found], results: Mapping[str, Iterable[Record]], guarded: Iterable[Record], rehearsed: bool = False
+) -> list[Found]:
+    """Return the findings with what the sweep did to each: `done` is one word, and why it stays is in its evidence.
+
+    Args:
+        results: by host what module traces returned.
+        guarded: what module guards returned.
+        rehearsed: whether nothing was really removed.
+    """
+    told = {(host, one["kind"], one["name"]): one for host, traces in results.items() for one in traces}
+    refused = {one["uuid"]: one["msg"] for one in guarded if one.get("failed")}
+    word = "would go" if rehearsed else "removed"
+    return [_after(one, told.get((one["host"], one["what"], one["name"])), refused, word) for one in found]
+
+
+def _after(one: Found, told: Record | None, refused: Mapping[str, str], word: str) -> Found:
+    """Return one finding after the sweep."""
+    if not one["gc"]:
+        return {**one, "done": "kept"}
+    why = refused.get(one.get("owner") or "") or (told or {}).get("msg")
+    if why or (told is None and one["what"] != "claim"):
+        return {**one, "done": "kept", "gc": False, "evidence": f"{one['evidence']}; kept: {why or 'it was not swept'}"}
+    return {**one, "done": word}
+
+
+def releasable(
+    guarded: Iterable[Record], after: Iterable[Found], hosts: Iterable[str] | None = None
+) -> list[dict[str, Any]]:
+    """Return the guards of which nothing stayed; the others expire, and the next sweep takes them up."""
+    here = None if hosts is None else set(hosts)
+    stayed = {one.get("owner") for one in after if one.get("done") == "kept" and one.get("owner")}
+    return [
+        {key: one[key] for key in ("name", "uuid", "host")}
+        for one in guarded
+        if one.get("guarded")
+        and not one.get("failed")
+        and one["uuid"] not in stayed
+        and (here is None or one["host"] in here)
+    ]

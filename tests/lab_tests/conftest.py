@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-NAME, NET = "vfltest", "10.78.0.0/16"
+NAME, NET = os.environ.get("LAB_TEST_NAME", "vfltest"), os.environ.get("LAB_TEST_NET", "10.78.0.0/16")
 RECAP = re.compile(r"^(\S+)\s*: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 ENVIRONMENT = {
     **os.environ,

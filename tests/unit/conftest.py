@@ -13,8 +13,8 @@ from ansible.utils.collection_loader import AnsibleCollectionConfig
 from ansible.utils.collection_loader._collection_finder import _AnsibleCollectionFinder
 from hypothesis import settings
 
-# The same examples in each run, so that a merge is not stopped by chance; VIRTFLEET_EXPLORE=1 looks for new ones.
-settings.register_profile("same", derandomize=True)
+# The same examples in each run and no clock, so that no chance stops a merge; VIRTFLEET_EXPLORE=1 looks for new ones.
+settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("default" if os.environ.get("VIRTFLEET_EXPLORE") else "same")
 
 if AnsibleCollectionConfig.collection_finder is None:

@@ -25,22 +25,23 @@ from .._files import (
     remove_files,
     write_whole,
 )
+from .._model import config_drive
 from .._model.errors import ItemError
-from . import seed
+from . import iso, seed, vfat
 from .documents import KINDS
-from .iso import build
 
 FILE = "config.iso"
 RECORD = "config.json"
-LAYOUT = "1"  # raised when documents change, so that drives of an older release are made anew
-BUSES = ("virtio", "scsi", "sata", "ide", "usb")
+LAYOUT = "2"  # raised when documents change, so that drives of an older release are made anew
+FORMATS = {"iso9660": iso.build, "vfat": vfat.build}
 
 
 @dataclass(frozen=True)
 class Drive:
-    """A config drive that is wanted: the label of its file system, its files and the bus it is plugged to."""
+    """A config drive that is wanted: its file system and the label of that, its files and the bus it is plugged to."""
 
     path: str
+    format: str
     label: str
     files: dict[str, bytes]
     bus: str
@@ -63,14 +64,15 @@ def wanted(instance: dict[str, Any], secrets: dict[str, Any], state_dir: str, bu
         return None
     if kind not in KINDS:
         raise ItemError(f"config_drive is {kind!r}, but must be one of none, {', '.join(KINDS)}", fault="request")
+    system = instance.get("config_drive_format") or "iso9660"
+    if system not in FORMATS:
+        raise ItemError(f"config_drive_format is {system!r}, but must be one of {', '.join(FORMATS)}", fault="request")
     directory = instance_directory(state_dir, instance.get("uuid", ""))
     label, documents = KINDS[kind]
     files = documents(seed.read(instance, secrets))
-    properties = (instance.get("image") or {}).get("properties") or {}
-    chosen = properties.get("hw_cdrom_bus") or bus
-    if chosen not in BUSES:
-        raise ItemError(f"hw_cdrom_bus is {chosen!r}, but must be one of {', '.join(BUSES)}", fault="request")
-    return Drive(os.path.join(directory, FILE), label, files, chosen, _digest(instance["uuid"], label, files))
+    chosen = config_drive.bus((instance.get("image") or {}).get("properties") or {}, bus)
+    digest = _digest(instance["uuid"], f"{system} {label}", files)
+    return Drive(os.path.join(directory, FILE), system, label, files, chosen, digest)
 
 
 def as_wanted(drive: Drive) -> bool:
@@ -99,7 +101,7 @@ def provide(instance: dict[str, Any], secrets: dict[str, Any], state_dir: str, r
         return _outcome(instance, drive, False)
     with plainly("the config drive could not be written"), locked(instance_lock(run_dir, instance["uuid"])):
         make_directory(os.path.dirname(drive.path))
-        state = write_whole(drive.path, build(drive.label, drive.files), 0o600)
+        state = write_whole(drive.path, FORMATS[drive.format](drive.label, drive.files), 0o600)
         record = Record(drive.digest, state.st_size, state.st_mtime_ns)
         write_whole(_record_path(drive), json.dumps(asdict(record)).encode(), 0o600)
     return _outcome(instance, drive, True)

@@ -38,7 +38,7 @@ def network_data(ports: tuple[Port, ...]) -> dict[str, Any]:
     for index, port in enumerate(ports):
         common = {"link": f"eth{index}", "network_id": port.get("network") or ""}
         for address in _addresses(port):
-            networks.append({"id": f"network{len(networks)}", **common, **_static(address, gateways)})
+            networks.append({"id": f"network{len(networks)}", **common, **_static(port, address, gateways)})
         if not _addresses(port):
             networks.append({"id": f"network{len(networks)}", **common, "type": "ipv4_dhcp"})
     links = [_link(index, port) for index, port in enumerate(ports)]
@@ -63,6 +63,9 @@ def _addressing(port: Port, gateways: dict[int, str]) -> dict[str, Any]:
     for one in addresses:
         if gateways.get(_family(one)) == one["address"]:
             result.update(_way_out(one["gateway"], _family(one)))
+    routes = [route for one in addresses for route in _routes(port, one)]
+    if routes:
+        result["routes"] = result.get("routes", []) + routes
     servers = _servers((port,))
     if servers:
         result["nameservers"] = {"addresses": servers}
@@ -73,20 +76,30 @@ def _way_out(gateway: str, family: int) -> dict[str, Any]:
     return {"gateway6": gateway} if family == 6 else {"routes": [{"to": DEFAULT[4], "via": gateway}]}
 
 
-def _static(address: dict[str, Any], gateways: dict[int, str]) -> dict[str, Any]:
+def _routes(port: Port, address: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the routes of the subnet that the address is of."""
+    own = ipaddress.ip_address(address["address"])
+    subnets = [one for one in port.get("subnets") or [] if own in ipaddress.ip_network(one["cidr"])]
+    return [{"to": route["to"], "via": route["via"]} for one in subnets for route in one.get("routes") or []]
+
+
+def _static(port: Port, address: dict[str, Any], gateways: dict[int, str]) -> dict[str, Any]:
     family = _family(address)
-    routes = []
+    routes = _routes(port, address)
     if gateways.get(family) == address["address"]:
-        everywhere = ipaddress.ip_network(DEFAULT[family])
-        target = {"network": str(everywhere.network_address), "netmask": str(everywhere.netmask)}
-        routes = [{**target, "gateway": address["gateway"]}]
+        routes = [{"to": DEFAULT[family], "via": address["gateway"]}, *routes]
     return {
         "type": f"ipv{family}",
         "ip_address": address["address"],
         "netmask": str(ipaddress.ip_interface(f"{address['address']}/{address['prefix']}").netmask),
-        "routes": routes,
+        "routes": [_openstack_route(route) for route in routes],
         "services": [_dns(server) for server in address.get("dns") or []],
     }
+
+
+def _openstack_route(route: dict[str, str]) -> dict[str, str]:
+    target = ipaddress.ip_network(route["to"])
+    return {"network": str(target.network_address), "netmask": str(target.netmask), "gateway": route["via"]}
 
 
 def _link(index: int, port: Port) -> dict[str, Any]:

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from .._model.errors import ItemError
 
+# What every cloud-init takes for a hash (cc_set_passwords); yescrypt, $y$, is none to that of Debian 12.
+HASH = re.compile(r"\$(1|2a|2y|5|6)(\$[^$:\s]+){2,}")
 USER_DATA_LIMIT = 65535  # characters in base64: Nova's limit
 
 
@@ -20,7 +23,7 @@ class Seed:
     """All that the documents are made from; `ports` are the dicts of the instance record.
 
     `admin_pass` is a crypt(3) hash, `files` are paths in the guest and what they hold. Neither these nor
-    `user_data` may get into a result or a log, so they are not in the repr.
+    `user_data` and `vendor_data` may get into a result or a log, so they are not in the repr.
     """
 
     uuid: str
@@ -31,7 +34,10 @@ class Seed:
     metadata: dict[str, str]
     keys: tuple[tuple[str, str], ...]
     ports: tuple[dict[str, Any], ...]
+    launch_index: int = 0
+    flavor: str = ""
     user_data: bytes = field(default=b"", repr=False)
+    vendor_data: str = field(default="", repr=False)
     admin_pass: str = field(default="", repr=False)
     files: tuple[tuple[str, bytes], ...] = field(default=(), repr=False)
 
@@ -48,7 +54,10 @@ def read(instance: dict[str, Any], secrets: dict[str, Any]) -> Seed:
         metadata=dict(instance.get("metadata") or {}),
         keys=tuple((key["name"], key["public_key"].strip()) for key in instance.get("keys") or []),
         ports=tuple(instance.get("ports") or []),
+        launch_index=int(instance.get("launch_index") or 0),
+        flavor=(instance.get("flavor") or {}).get("name") or "",
         user_data=_user_data(secrets.get("user_data") or ""),
+        vendor_data=secrets.get("vendor_data") or "",
         admin_pass=_admin_pass(secrets.get("admin_pass") or ""),
         files=tuple((_absolute(path), _decoded(f"file {path}", files[path])) for path in sorted(files)),
     )
@@ -72,8 +81,9 @@ def _decoded(what: str, encoded: str) -> bytes:
 
 
 def _admin_pass(hashed: str) -> str:
-    if hashed and not hashed.startswith("$"):
-        raise ItemError("admin_pass is not a hash: give it as $6$..., never in clear", fault="request")
+    """Return the hash; one that cloud-init does not know as a hash would become the password itself, in clear."""
+    if hashed and not HASH.fullmatch(hashed):
+        raise ItemError("admin_pass is not a hash: give it as $6$... or $5$..., never in clear", fault="request")
     return hashed
 
 

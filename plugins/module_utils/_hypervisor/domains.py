@@ -9,7 +9,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .._model.domain import POWER_STATES, Domain, Plan
@@ -19,6 +19,7 @@ from .._xml import read as xml
 from .._xml.devices import console_path
 from .._xml.domain import Guest, domain_xml
 from .._xml.metadata import NOVA, OURS, bare, nova_element, our_element
+from . import secrets, volumes
 from .connection import failing_to, is_gone, libvirt
 from .ports import unplugged
 
@@ -102,6 +103,16 @@ def remember(domain: Any, instance: Instance, running: bool) -> None:
     with failing_to(f"write the metadata of {instance.domain}"):
         domain.setMetadata(kind, bare(nova_element(instance)), "nova", NOVA, flags)
         domain.setMetadata(kind, bare(our_element(instance)), "virtfleet", OURS, flags)
+
+
+def remember_running(domain: Any, plan: Plan) -> None:
+    """The running guest knows the volumes it has now; what it takes at its next boot it does not know yet."""
+    running = plan.instance
+    if plan.pending:
+        running = replace(plan.found.running, volumes=plan.instance.volumes)
+    with failing_to(f"write the metadata of {running.domain}"):
+        element, kind = bare(our_element(running)), libvirt.VIR_DOMAIN_METADATA_ELEMENT
+        domain.setMetadata(kind, element, "virtfleet", OURS, libvirt.VIR_DOMAIN_AFFECT_LIVE)
 
 
 def state_of(domain: Any) -> str:
@@ -188,6 +199,8 @@ def stop(domain: Any, instance: Instance, settings: Settings) -> None:
 def undefine(domain: Any, has_nvram: bool = False) -> None:
     """Remove the definition with all its parts; a stale NVRAM would switch Secure Boot off for a successor."""
     flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    with contextlib.suppress(libvirt.libvirtError):  # not every driver has them
+        flags |= libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA if domain.listAllCheckpoints(0) else 0
     with failing_to(f"undefine {domain.name()}"):
         domain.undefineFlags(flags | (libvirt.VIR_DOMAIN_UNDEFINE_NVRAM if has_nvram else 0))
 
@@ -229,8 +242,13 @@ def make(connection: Any, plan: Plan, settings: Settings) -> Domain | None:
     if not plan.steps:
         return plan.found
     instance = plan.instance
+    secrets.ensure(connection, instance)
     domain = define(connection, instance, settings.guest) if "define" in plan.steps else look_up(connection, instance)
+    plugs = [step for step in plan.steps if step.partition(" ")[0] in volumes.STEPS]
     try:
+        volumes.take(domain, plan, plugs, settings.guest.cache)
+        if plugs:
+            remember_running(domain, plan)
         for step in plan.steps:
             if step in POWER:
                 POWER[step](domain, instance, settings)
@@ -239,6 +257,8 @@ def make(connection: Any, plan: Plan, settings: Settings) -> Domain | None:
     except ItemError:
         if plan.found is None:
             undefine(domain)
+        elif plugs:
+            define(connection, plan.found.instance, settings.guest)
         raise
     return describe(domain, state_of(domain))
 

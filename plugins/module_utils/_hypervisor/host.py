@@ -55,7 +55,7 @@ def cache_mode(wanted: str, state_dir: str) -> str:
 
 
 def cached_images(state_dir: str) -> list[str]:
-    """Return the files of the image cache; what is still being fetched is hidden or not a file."""
+    """Return the files of the image cache, images and their records; what is still being fetched is left out."""
     try:
         with os.scandir(os.path.join(state_dir, "images")) as files:
             return sorted(one.name for one in files if is_image(one))
@@ -63,9 +63,18 @@ def cached_images(state_dir: str) -> list[str]:
         return []
 
 
+def kept_volumes(state_dir: str) -> list[str]:
+    """Return the ids of the volumes that outlive their guests and that only this host has."""
+    try:
+        names = os.listdir(os.path.join(state_dir, "volumes"))
+    except OSError:
+        return []
+    return sorted(name[: -len(".json")] for name in names if name.endswith(".json"))
+
+
 def is_image(entry: Any) -> bool:
-    """Say whether an entry of the cache is a finished image."""
-    unfinished = entry.name.startswith(".") or entry.name.endswith((".part", ".lock", ".json", ".converted"))
+    """Say whether an entry of the cache is a finished image or its record."""
+    unfinished = entry.name.startswith(".") or entry.name.endswith((".part", ".part.json", ".plain", ".new", ".lock"))
     return not unfinished and stat.S_ISREG(entry.stat(follow_symlinks=False).st_mode)
 
 
@@ -160,5 +169,6 @@ def record(connection: Any, name: str, virt_type: str, state_dir: str) -> dict[s
             **software,
             "machine_types": list(host.machines),
             "image_cache": cached_images(state_dir),
+            "volumes": kept_volumes(state_dir),
         },
     }

@@ -5,20 +5,21 @@
 
 from __future__ import annotations
 
-import json
 import os
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 
-from .._files import locked, plainly, read_json, regular, sync, write_whole
+from .._files import locked, plainly, regular
 from .._model.errors import ItemError
-from . import checksum
-from .fetch import Fetched, digest_of, fetch, forget
+from . import records
+from .chain import in_words
 from .image import Base, Image
-from .inspect import inspect
-from .source import read_text
+from .obtain import obtain, same
+from .room import Room, Users
+from .source import Origin
 
-READ_ONLY = 0o444  # a block job that runs away cannot write into the base of all other guests
+NO_LIMITS = Room()
 
 
 def directory(state_dir: str) -> str:
@@ -26,104 +27,88 @@ def directory(state_dir: str) -> str:
     return os.path.join(state_dir, "images")
 
 
-def path(images: str, image: Image) -> str:
-    """Return where the image is once it is there."""
-    return os.path.join(images, f"{image.id}.{image.format}")
+def path(images: str, base: Base) -> str:
+    """Return where the image is."""
+    return os.path.join(images, base.file)
 
 
 def find(images: str, image: Image) -> Base | None:
     """Return the cached image if it is as it was left; None when it must be fetched or repaired. Costs two stats."""
-    recorded, state = _recorded(images, image), regular(path(images, image))
-    if recorded is None or state is None:
-        return None
-    unaltered = (state.st_size, state.st_mtime_ns, state.st_mode & 0o777)
-    return recorded if unaltered == (recorded.size, recorded.mtime_ns, READ_ONLY) else None
+    recorded = records.load(images, image.id)
+    return recorded if recorded and records.unaltered(images, recorded) else None
 
 
-def ensure(images: str, run_dir: str, image: Image, deadline: float | None) -> Base | str:
+def ensure(
+    images: str,
+    run_dir: str,
+    image: Image,
+    deadline: float | None,
+    limits: Room = NO_LIMITS,
+    peers: Sequence[Origin] = (),
+) -> Base | str:
     """Return the image, which is in the cache now, or in words how far it is when the deadline came first.
 
-    One caller fetches, under a lock; the others, in this run or another, wait for the same file.
+    One caller fetches, under a lock; the others, in this run or another, wait for the same file. `peers` are other
+    hosts that have it; they are asked before the image's own addresses.
     """
     base = find(images, image)
     if base:
+        records.touch(images, image.id)
         return base
     with plainly(f"image {image.name} could not be cached"):
         os.makedirs(images, mode=0o755, exist_ok=True)
-        with locked(os.path.join(run_dir, f"image-{image.id}.lock"), deadline) as held:
+        with locked(records.lock(run_dir, image.id), deadline) as held:
             if not held:
                 return f"{image.name}: another run is fetching it"
-            return find(images, image) or _repair(images, image) or _obtain(images, image, deadline)
-
-
-def _recorded(images: str, image: Image) -> Base | None:
-    try:
-        return Base(**read_json(_record_path(images, image)))
-    except TypeError:  # no record, or one of another release
-        return None
-
-
-def _record_path(images: str, image: Image) -> str:
-    return os.path.join(images, f"{image.id}.json")
+            return (
+                find(images, image) or _repair(images, image) or obtain(images, run_dir, image, limits, peers, deadline)
+            )
 
 
 def _repair(images: str, image: Image) -> Base | None:
     """Return the image if only its date or mode were altered and the content is still the recorded one."""
-    recorded, here = _recorded(images, image), path(images, image)
-    if recorded is None or regular(here) is None:
+    recorded = records.load(images, image.id)
+    if recorded is None or regular(path(images, recorded)) is None or not same(path(images, recorded), recorded):
         return None
-    if digest_of(here, recorded.checksum.partition(":")[0]) != recorded.checksum:
+    return records.save(images, image.id, recorded)
+
+
+def verify(images: str, name: str, identity: str, change: bool = True) -> Base | None:
+    """Return the cached image after reading all of it; None when it is not cached.
+
+    ItemError when it is not what was recorded: it is not used any more then, and the next run fetches it again.
+    """
+    recorded = records.load(images, identity)
+    if recorded is None:
         return None
-    return _record(images, image, recorded)
+    here = path(images, recorded)
+    with plainly(f"image {name} could not be read"):
+        if regular(here) and same(here, recorded):
+            now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+            used = os.stat(records.path(images, identity))
+            verified = replace(recorded, verified_at=now)
+            if change:
+                verified = records.save(images, identity, verified)
+                os.utime(records.path(images, identity), ns=(used.st_atime_ns, used.st_mtime_ns))
+            return verified
+        if change:
+            records.forget(images, recorded.file)
+    raise ItemError(
+        f"image {name}: {here} is not what was cached, somebody altered or removed it: "
+        f"it is not used any more and the next boot or images.yml fetches it again"
+    )
 
 
-def _obtain(images: str, image: Image, deadline: float | None) -> Base | str:
-    """Return the image after fetching it, or how far it is; what fails a check is deleted and never used."""
-    wanted = _wanted_digest(image)
-    part = os.path.join(images, f"{image.id}.part")
-    try:
-        fetched = fetch(image, part, wanted.partition(":")[0] or "sha256", deadline)
-        if not fetched.whole:
-            return f"{image.name}: {fetched.progress}"
-        _check_digest(image, fetched, wanted)
-        virtual_size = inspect(part, image.name, image.format)
-    except ItemError as error:
-        if error.fault == "request":  # the image is wrong; a download that broke goes on with what it has
-            forget(part)
-        raise
-    os.chmod(part, READ_ONLY)
-    sync(part)
-    os.rename(part, path(images, image))
-    forget(part)
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
-    base = Base(image.url, fetched.digest, image.format, virtual_size, fetched.size, 0, now)
-    return _record(images, image, base)
-
-
-def _wanted_digest(image: Image) -> str:
-    """Return "sha256:HEX" as declared, or as the sums file says now; empty when nothing is declared."""
-    if not image.checksum or checksum.is_digest(image.checksum):
-        return image.checksum
-    try:
-        return checksum.find(read_text(image.checksum), image.file_name, image.checksum)
-    except ItemError as error:
-        raise ItemError(f"image {image.name}: {error}", error.fault)
-
-
-def _check_digest(image: Image, fetched: Fetched, wanted: str) -> None:
-    if wanted and fetched.digest != wanted:
-        raise ItemError(
-            f"image {image.name}: the checksum of {image.url} is {fetched.digest}, but {wanted} was expected: "
-            f"the image was changed or damaged; correct the checksum only if you know why",
-            fault="request",
-        )
-
-
-def _record(images: str, image: Image, base: Base) -> Base:
-    """The image is read-only and its record says how it looks, so that any alteration shows."""
-    here = path(images, image)
-    os.chmod(here, READ_ONLY)
-    state = os.lstat(here)
-    recorded = replace(base, size=state.st_size, mtime_ns=state.st_mtime_ns)
-    write_whole(_record_path(images, image), json.dumps(asdict(recorded), indent=1).encode() + b"\n")
-    return recorded
+def remove(images: str, run_dir: str, name: str, identity: str, users: Users, change: bool = True) -> bool:
+    """The image is not in the cache; returns whether it was. ItemError when a guest needs it."""
+    recorded = records.load(images, identity)
+    if recorded is None:
+        return False
+    with plainly(f"image {name} could not be removed"), locked(records.lock(run_dir, recorded.file)):
+        needed = users()
+        if recorded.file in needed:
+            users_in_words = in_words(needed, recorded.file)
+            raise ItemError(f"image {name}: made from it on this host and to be deleted first: {users_in_words}")
+        if change:
+            records.drop(images, recorded.file)
+    return True

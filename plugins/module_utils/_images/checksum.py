@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from .._model.errors import ItemError
 
@@ -21,24 +22,32 @@ def is_digest(text: str) -> bool:
     return len(digits) == ALGORITHMS.get(algorithm) and re.fullmatch(HEX + "+", digits) is not None
 
 
-def find(sums: str, file_name: str, where: str) -> str:
-    """Return the digest of the file out of a sums file, as "sha256:HEX"; ItemError when it names none that serves."""
-    short = 0
-    for digits, name in _lines(sums):
-        if name.rpartition("/")[2] != file_name:
-            continue
-        for algorithm, length in ALGORITHMS.items():
-            if len(digits) == length:
-                return f"{algorithm}:{digits.lower()}"
-        short = len(digits)
-    if short:
-        raise ItemError(
-            f"{where} has a digest of {short} hex digits for {file_name}: only sha256 (64) and sha512 (128) are taken",
-            fault="request",
+def find(sums: str, file_names: Collection[str], where: str) -> str:
+    """Return the digest of the file out of a sums file, as "sha512:HEX" if it has one, else as "sha256:HEX".
+
+    The file is known by one of the names. ItemError when the sums file has no digest that serves, or two that differ.
+    """
+    found = {digits.lower() for digits, name in _lines(sums) if name.rpartition("/")[2] in file_names}
+    alone = sums.split()
+    if not found and len(alone) == 1 and re.fullmatch(HEX + "+", alone[0]):
+        found = {alone[0].lower()}  # Alpine: a file for each image, with nothing in it but the digits
+    wanted = " or ".join(sorted(file_names))
+    for algorithm in ("sha512", "sha256"):
+        serving = sorted(digits for digits in found if len(digits) == ALGORITHMS[algorithm])
+        if len(serving) > 1:
+            raise _useless(f"{where} has {len(serving)} different {algorithm} digests for {wanted}: give the right one")
+        if serving:
+            return f"{algorithm}:{serving[0]}"
+    if found:
+        short = len(max(found))
+        raise _useless(
+            f"{where} has a digest of {short} hex digits for {wanted}: only sha256 (64) and sha512 (128) are taken"
         )
-    raise ItemError(
-        f"{where} has no line for {file_name}: check the url and the checksum of the image", fault="request"
-    )
+    raise _useless(f"{where} has no line for {wanted}: check the url and the checksum of the image")
+
+
+def _useless(sentence: str) -> ItemError:
+    return ItemError(sentence, fault="request")
 
 
 def _lines(sums: str) -> list[tuple[str, str]]:

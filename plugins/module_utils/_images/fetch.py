@@ -11,17 +11,23 @@ import http.client
 import json
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from .._files import free_bytes, read_json, spoken, write_whole
+from .._files import read_json, spoken, write_whole
 from .._model.errors import ItemError
-from .image import Image
-from .source import Source, open_at, reason
+from .source import Origin, Source, open_at, reason
 
 BLOCK = 2**20
 HTML = (b"<!doctype html", b"<html")
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+Room = Callable[[int], None]
+
+
+class SourceFault(ItemError):
+    """The image cannot be had from here; another mirror may have it."""
 
 
 @dataclass(frozen=True)
@@ -39,22 +45,37 @@ class Fetched:
         return spoken(self.size) + (f" of {spoken(self.total)}" if self.total >= 0 else "")
 
 
-def fetch(image: Image, part: str, algorithm: str, deadline: float | None) -> Fetched:
+def fetch(name: str, origin: Origin, part: str, algorithm: str, deadline: float | None, make_room: Room) -> Fetched:
     """The part file holds the whole image, or more of it than before when the deadline (of time.monotonic) came.
 
     What an earlier call left there is continued where the server can. The digest is computed while streaming; only
-    a continued file is read once more. ItemError when the download broke; the next call goes on.
+    a continued file is read once more. `make_room` is called with the bytes that are still to come. SourceFault when
+    another origin may do better; the next call goes on.
     """
     known = read_json(part + ".json")
-    size = os.path.getsize(part) if os.path.exists(part) and known.get("url") == image.url else 0
+    ours = known.get("url") == origin.url and (bool(origin.digest) or known.get("boot") == _boot())
+    size = os.path.getsize(part) if ours and os.path.exists(part) else 0
     if size and size == known.get("total"):
         return Fetched(True, size, size, digest_of(part, algorithm))
-    source = _open(image, size, known.get("validator", ""))
+    source = _open(name, origin, size, known.get("validator", ""))
     with source.stream:
-        _check_space(image, part, source)
-        note = {"url": image.url, "validator": source.validator if source.resumable else "", "total": source.total}
-        write_whole(part + ".json", json.dumps(note).encode())
-        return _receive(image, part, source, algorithm, deadline if source.resumable else None)
+        make_room(source.total - source.offset)
+        validator = source.validator if source.resumable else ""
+        note = {"url": origin.url, "validator": validator, "total": source.total, "boot": _boot()}
+        write_whole(part + ".json", json.dumps(note).encode(), 0o600)
+        return _receive(name, origin, part, source, algorithm, deadline if source.resumable else None)
+
+
+def started(part: str) -> str:
+    """Return the URL from which the part file comes, if there is one."""
+    return read_json(part + ".json").get("url", "") if os.path.exists(part) else ""
+
+
+def _boot() -> str:
+    """Return what the kernel calls this boot: what a file held before a power loss is only known by its digest."""
+    with suppress(OSError), open("/proc/sys/kernel/random/boot_id") as stream:
+        return stream.read().strip()
+    return ""
 
 
 def forget(part: str) -> None:
@@ -75,84 +96,77 @@ def digest_of(path: str, algorithm: str) -> str:
             running.update(block)
 
 
-def _open(image: Image, size: int, validator: str) -> Source:
+def _open(name: str, origin: Origin, size: int, validator: str) -> Source:
     try:
-        return open_at(image.url, size, validator)
+        return open_at(origin.url, size, validator, origin.patience)
     except ItemError as error:
-        raise ItemError(f"image {image.name}: {error}", error.fault)
+        raise SourceFault(f"image {name}: {str(error).replace(origin.url, origin.label)}", error.fault)
 
 
-def _check_space(image: Image, part: str, source: Source) -> None:
-    missing, free = source.total - source.offset, free_bytes(os.path.dirname(part))
-    if missing > free:
-        raise _no_space(image, part, f"{spoken(missing)} more are needed, {spoken(free)} are free")
-
-
-def _no_space(image: Image, part: str, numbers: str) -> ItemError:
-    where = os.path.dirname(part)
-    return ItemError(f"image {image.name}: no space left in {where}: {numbers}; free some or choose another state_dir")
-
-
-def _receive(image: Image, part: str, source: Source, algorithm: str, deadline: float | None) -> Fetched:
+def _receive(name: str, origin: Origin, part: str, source: Source, algorithm: str, deadline: float | None) -> Fetched:
     """Write the stream to the part file from the source's offset on."""
     digest: Any = None if source.offset else hashlib.new(algorithm)
     size = source.offset
     with open(part, "r+b" if source.offset else "wb") as target:
+        os.fchmod(target.fileno(), 0o600)
         target.seek(size)
         target.truncate()
         while size != source.total:
-            block = _block(image, source, size)
+            block = _block(name, origin, source, size)
             if not block:
                 break
-            _write(image, part, target, block)
+            _write(name, part, target, block)
             size += len(block)
             if digest:
                 digest.update(block)
             if deadline is not None and time.monotonic() >= deadline and size != source.total:
                 return Fetched(False, size, source.total)
-    _check_length(image, source, size)
+    _check_length(name, origin, source, size)
     return Fetched(True, size, size, f"{algorithm}:{digest.hexdigest()}" if digest else digest_of(part, algorithm))
 
 
-def _block(image: Image, source: Source, size: int) -> bytes:
+def _block(name: str, origin: Origin, source: Source, size: int) -> bytes:
     """Return the next bytes, or none at the end; a page for people instead of an image is refused."""
     try:
         # read1 returns what is there: a slow server must not hold a slice of time open for a whole block.
         block = source.stream.read1(BLOCK)  # type: ignore[attr-defined]
     except (OSError, http.client.HTTPException) as error:
-        raise ItemError(f"image {image.name}: the download broke after {spoken(size)}: {reason(error)}")
+        raise SourceFault(f"image {name}: the download broke after {spoken(size)}: {reason(error)}")
     if not size and block.lstrip()[:20].lower().startswith(HTML):
-        raise ItemError(f"image {image.name}: {image.url} is an HTML page, not an image: correct the url", "request")
+        raise SourceFault(f"image {name}: {origin.label} is an HTML page, not an image: correct the url", "request")
     return block
 
 
-def _write(image: Image, part: str, target: Any, block: bytes) -> None:
+def _write(name: str, part: str, target: Any, block: bytes) -> None:
     """Write the block; on a full disk nothing stays that would keep it full."""
     try:
         target.write(block)
         target.flush()
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno not in FULL:
             raise
         with suppress(OSError):
             target.close()
         forget(part)
-        raise _no_space(image, part, f"the download could not go on ({error.strerror})")
+        raise no_space(name, os.path.dirname(part), f"the download could not go on ({error.strerror})")
 
 
-def _check_length(image: Image, source: Source, size: int) -> None:
+def no_space(name: str, directory: str, numbers: str) -> ItemError:
+    """Return the error of an image that does not fit."""
+    return ItemError(f"image {name}: no space left in {directory}: {numbers}; free some or choose another state_dir")
+
+
+def _check_length(name: str, origin: Origin, source: Source, size: int) -> None:
     """A stream that ended is whole only if it is as long as the server said."""
     if not source.total:
-        raise ItemError(f"image {image.name}: {image.url} is empty: correct the url", fault="request")
+        raise SourceFault(f"image {name}: {origin.label} is empty: correct the url", fault="request")
     if source.total < 0:
-        if image.checksum:
+        if origin.digest:
             return
-        raise ItemError(
-            f"image {image.name}: the server tells no length, so nobody knows whether the download is whole: "
+        raise SourceFault(
+            f"image {name}: the server tells no length, so nobody knows whether the download is whole: "
             f"give the image a checksum",
             fault="request",
         )
     if size != source.total:
-        raise ItemError(
-            f"image {image.name}: the download ended after {size} of {source.total} bytes; run again to go on"
-        )
+        raise SourceFault(f"image {name}: the download ended after {size} of {source.total} bytes; run again to go on")

@@ -23,30 +23,36 @@ SCHEMES = ("http", "https", "file")
 class Image:
     """An image of the catalogue.
 
-    `checksum` is "sha256:HEX", "sha512:HEX", the URL of a file with such sums, or empty; `format` is qcow2 or raw.
+    `urls` are where the same file is to be had, in the order in which they are tried; `checksum` is "sha256:HEX",
+    "sha512:HEX", the URL of a file with such sums, or empty; `format` is qcow2 or raw.
     """
 
     name: str
-    url: str
+    urls: tuple[str, ...]
     checksum: str
     format: str
 
     @property
-    def file_name(self) -> str:
-        """The name under which a sums file lists the image."""
-        return posixpath.basename(unquote(urlsplit(self.url).path))
+    def file_names(self) -> set[str]:
+        """The names under which a sums file may list the image."""
+        return {posixpath.basename(unquote(urlsplit(url).path)) for url in self.urls}
 
     @property
     def id(self) -> str:
-        """The name in the cache: one for all addresses of the same content, where a digest says that it is the same."""
-        content = self.checksum if is_digest(self.checksum) else f"{self.checksum} {self.url}"
-        return hashlib.sha256(f"{content} {self.format}".encode()).hexdigest()[:32]
+        """The name of its record: one for all addresses of one content, where a digest says that it is the same."""
+        content = self.checksum if is_digest(self.checksum) else f"{self.checksum} {self.urls[0]}"
+        return name_of(content, self.format)
 
 
 @dataclass(frozen=True)
 class Base:
-    """A cached image: whole, verified, inspected and read-only. Sizes are bytes, `checksum` is a digest."""
+    """A cached image: whole, verified, inspected and read-only. Sizes are bytes.
 
+    `checksum` is the digest of the cached file, `packed` that of the archive it came out of, if it came out of one.
+    The times are in UTC.
+    """
+
+    name: str
     url: str
     checksum: str
     format: str
@@ -54,23 +60,49 @@ class Base:
     size: int
     mtime_ns: int
     fetched_at: str
+    verified_at: str
+    packed: str = ""
+
+    @property
+    def file(self) -> str:
+        """The name of the file, made from its content: a new release of an image never takes the place of an old one.
+
+        Guests read what they have not changed from the file; another content under its name would destroy them.
+        """
+        return f"{name_of(self.checksum, self.format)}.{self.format}"
+
+
+def name_of(content: str, disk_format: str) -> str:
+    """Return the name for a content, given as digest or address, in a format: 32 hexadecimal digits."""
+    return hashlib.sha256(f"{content} {disk_format}".encode()).hexdigest()[:32]
 
 
 def from_record(record: dict[str, Any]) -> Image:
     """Return the image of the record; ItemError names the field that is wrong."""
     checksum = (record.get("checksum") or "").strip()
+    urls = record.get("url") or ""
     image = Image(
-        name=record.get("name") or record.get("url") or "without a name",
-        url=record.get("url") or "",
+        name=record.get("name") or "without a name",
+        urls=(urls,) if isinstance(urls, str) else tuple(dict.fromkeys(map(str, urls))),
         checksum=checksum.lower() if is_digest(checksum) else checksum,
         format=record.get("disk_format") or "",
     )
     if image.format not in FORMATS:
         raise _refusal(image, f"disk_format is {image.format!r}, but must be one of {', '.join(FORMATS)}")
-    check_url(image, image.url, "url")
+    for url in image.urls:
+        check_url(image, url, "url")
     if not is_digest(image.checksum) and image.checksum:
         check_url(image, image.checksum, "checksum")
     return image
+
+
+def shared_id(record: dict[str, Any]) -> str:
+    """Return the id of a record's image; empty for one that is wrong or a file, of which each host has its own."""
+    try:
+        image = from_record(record)
+    except ItemError:
+        return ""  # who fetches it says what is wrong
+    return "" if any(url.startswith("file:") for url in image.urls) else image.id
 
 
 def check_url(image: Image, url: str, field: str) -> None:

@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from .._model.errors import ItemError
 from .._qemu_img import run
+from .second import objection
 
 HEAD = 68 * 1024  # bytes: up to and with the volume descriptor of an ISO
 TAIL = 512
@@ -30,8 +31,9 @@ REFUSED_BITS = {
     1 << 0: "was not closed cleanly (dirty bit)",
     1 << 1: "is marked corrupt",
     DATA_FILE_BIT: "keeps its data in another file",
+    1 << 4: "has extended L2 entries, which the inspector of Nova and Glance does not know",
 }
-HARMLESS_BITS = 1 << 3 | 1 << 4  # compression type, extended L2 entries
+HARMLESS_BITS = 1 << 3  # compression type
 REFUSED_EXTENSIONS = {0x44415441: "names an external data file", 0x0537BE77: "is encrypted"}
 
 # format -> does a file with this beginning and end look like it? All that qemu can probe, and what downloads often are.
@@ -64,6 +66,7 @@ def inspect(path: str, name: str, declared: str) -> int:
         if not wrong and declared == "qcow2":
             fault = qcow2_fault(stream)
             wrong = fault and f"this qcow2 {fault}: convert it to a standalone image"
+    wrong = wrong or objection(path, declared)
     if wrong:
         raise ItemError(f"image {name}: {wrong}", fault="request")
     return _agreed_size(path, name, declared)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import http.client
 import os
+import random
 import re
 import stat
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
@@ -18,8 +20,35 @@ from urllib.parse import unquote, urlsplit
 from .._model.errors import ItemError
 
 PATIENCE = 30  # seconds without a byte
+PEER_PATIENCE = 5
 SUMS_LIMIT = 2**20
 REQUEST_FAULTS = (400, 401, 403, 404, 405, 410, 414, 451)  # no other host will be answered differently
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A place that has an image.
+
+    `label` is what messages call it. `digest` is what the file must have, empty when nobody said; `patience` is
+    seconds without a byte. A `ready` one is a cached image as another host has it: unpacked already.
+    """
+
+    url: str
+    label: str
+    digest: str = ""
+    patience: int = PATIENCE
+    ready: bool = False
+
+
+def peers_of(told: Iterable[dict[str, str]]) -> dict[str, list[Origin]]:
+    """Return the hosts that hand an image over, by the image's id. An unreachable one must not hold the image up."""
+    found: dict[str, list[Origin]] = {}
+    for one in told:
+        origin = Origin(one["url"], f"host {one['host']}", one["checksum"], PEER_PATIENCE, ready=True)
+        found.setdefault(one["id"], []).append(origin)
+    for origins in found.values():
+        random.shuffle(origins)  # so that not all ask the same
+    return found
 
 
 @dataclass(frozen=True)
@@ -37,11 +66,11 @@ class Source:
     validator: str
 
 
-def open_at(url: str, offset: int = 0, validator: str = "") -> Source:
+def open_at(url: str, offset: int = 0, validator: str = "", patience: int = PATIENCE) -> Source:
     """Open the URL at the offset if it is still the version that the validator names, else at its beginning."""
     if urlsplit(url).scheme == "file":
         return _open_file(url, offset, validator)
-    return _open_http(url, offset if validator else 0, validator)
+    return _open_http(url, offset if validator else 0, validator, patience)
 
 
 def read_text(url: str) -> str:
@@ -61,7 +90,7 @@ def reason(error: Exception) -> str:
     """Return the words of a network error without Python's wrapping."""
     inner = getattr(error, "reason", error)
     if isinstance(inner, TimeoutError):
-        return f"no answer for {PATIENCE} s"
+        return "no answer in time"
     return getattr(inner, "strerror", None) or str(inner) or type(inner).__name__
 
 
@@ -82,22 +111,25 @@ def _open_file(url: str, offset: int, validator: str) -> Source:
     return Source(stream, start, state.st_size, resumable=True, validator=version)
 
 
-def _open_http(url: str, offset: int, validator: str) -> Source:
+def _open_http(url: str, offset: int, validator: str, patience: int) -> Source:
     """Every request asks for a range, so that the answer shows whether the server can resume."""
     headers = {"Range": f"bytes={offset}-", "User-Agent": "virtfleet.compute"}
     if offset:
         headers["If-Range"] = validator
     try:
-        answer = _opener().open(urllib.request.Request(url, headers=headers), timeout=PATIENCE)
+        answer = _opener().open(urllib.request.Request(url, headers=headers), timeout=patience)
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416 and offset:
-            return _open_http(url, 0, "")
+            return _open_http(url, 0, "", patience)
         fault = "request" if error.code in REQUEST_FAULTS else "host"
         raise ItemError(f"the server answers {error.code} {error.reason} for {url}", fault)
     except (OSError, http.client.HTTPException) as error:
         raise ItemError(f"cannot fetch {url} from this host: {reason(error)}")
     start, total = _extent(answer)
+    if start not in (0, offset):
+        answer.close()
+        raise ItemError(f"the server sends {url} from byte {start} on, but {offset} was asked for")
     resumable = answer.status == 206 or answer.headers.get("Accept-Ranges") == "bytes"
     version = _validator(answer.headers)
     return Source(answer, start, total, resumable=resumable and bool(version), validator=version)

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Union
 
@@ -14,17 +15,19 @@ from .._bulk import Outcome
 from .._model.errors import ItemError
 from . import cache
 from .image import Base, Image, check_fit, from_record
+from .room import Users
 
 DOWNLOADS = 4  # at once; more only share the same line
 
 # What became of an image: it is cached, or how far it is in words, or why it cannot be.
 Answer = Union[Base, str, ItemError]
+Answers = dict[str, Answer]
 
 
 def wanted(record: dict[str, Any] | None) -> Image | ItemError | None:
     """Return the image of a record, or what is wrong with it; None for an instance that has no image."""
     try:
-        return from_record(record) if record else None
+        return from_record(record) if record and (record.get("name") or record.get("url")) else None
     except ItemError as error:
         return error
 
@@ -35,13 +38,16 @@ def cached(images: str, asked: Iterable[Any]) -> dict[str, Base]:
     return {key: base for key, base in found.items() if base}
 
 
-def obtain(images: str, run_dir: str, asked: Iterable[Any], seconds: float) -> dict[str, Answer]:
-    """Return what became of each distinct image, by id, after so many seconds at most (0: as long as it takes)."""
+def obtain(asked: Iterable[Any], seconds: float, ensure: Callable[[Image, float | None], Base | str]) -> Answers:
+    """Return what became of each distinct image, by id, after so many seconds at most (0: as long as it takes).
+
+    `ensure` brings one image into the cache, by a deadline (of time.monotonic).
+    """
     deadline = time.monotonic() + seconds if seconds else None
 
     def take(image: Image) -> tuple[str, Answer]:
         try:
-            return image.id, cache.ensure(images, run_dir, image, deadline)
+            return image.id, ensure(image, deadline)
         except ItemError as error:
             return image.id, error
 
@@ -57,20 +63,42 @@ def outcome(item: dict[str, Any], image: Any, before: Base | None, answer: Answe
     for error in (image, answer):
         if isinstance(error, ItemError):
             return Outcome(name, error=str(error), fault=error.fault)
-    facts = {"path": cache.path(images, image), "format": image.format}
-    changed = {} if before else {"image": image.name, "path": facts["path"]}
+    changed = {} if before else {"image": image.name, "url": image.urls[0]}
     if isinstance(answer, str):
         return Outcome(name, changed=True, after={"image": image.name, "fetched": answer})
+    facts: dict[str, Any] = {"format": image.format}
     if answer is not None:
         try:
             check_fit(image, answer, item.get("flavor") or {})
         except ItemError as error:
             return Outcome(name, changed=not before, error=str(error), fault=error.fault, after=changed)
-        facts["virtual_size"] = answer.virtual_size
+        facts = {**facts, "path": cache.path(images, answer), "virtual_size": answer.virtual_size}
     return Outcome(name, changed=not before, after=changed, facts=_placed(item, facts))
 
 
-def pending(answers: dict[str, Answer]) -> list[str]:
+def verified(item: dict[str, Any], images: str, change: bool) -> Outcome:
+    """Return what reading all of a cached image has shown."""
+    base = cache.verify(images, item["name"], _identity(item), change)
+    facts = {"path": cache.path(images, base), "verified_at": base.verified_at} if base else {}
+    return Outcome(item["name"], facts={"cached": bool(base), **facts})
+
+
+def removed(item: dict[str, Any], images: str, run_dir: str, users: Users, change: bool) -> Outcome:
+    """Return that the image is not in the cache any more."""
+    gone = cache.remove(images, run_dir, item["name"], _identity(item), users, change)
+    return Outcome(item["name"], changed=gone, before={"image": item["name"]} if gone else {}, facts={"cached": False})
+
+
+def _identity(item: dict[str, Any]) -> str:
+    """Return the id of an image, which is given, as module images_info tells it, or follows from the catalogue."""
+    if item.get("id"):
+        if re.fullmatch("[0-9a-f]{32}", item["id"]):  # it becomes a part of a path
+            return str(item["id"])
+        raise ItemError(f"id is {item['id']!r}, but must be 32 hexadecimal digits", fault="request")
+    return from_record(item.get("image") or item).id
+
+
+def pending(answers: Answers) -> list[str]:
     """Return how far each unfinished image is."""
     return sorted(answer for answer in answers.values() if isinstance(answer, str))
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from .instance import Instance
+from .volume import Volume
 
 AGAIN = "delete the instance and boot it again"
 ORDER = {"refused": 0, "next boot": 1, "live": 2}
@@ -64,6 +65,7 @@ def _filters(instance: Instance) -> dict[str, Any]:
     return {
         f"{place} ({one.network})": {
             "port_security": one.port_security,
+            "port_isolated": one.port_isolated,
             "security_groups": one.security_groups,
             "allowed_address_pairs": one.allowed_address_pairs,
         }
@@ -74,6 +76,12 @@ def _filters(instance: Instance) -> dict[str, Any]:
 def _addresses(instance: Instance) -> dict[str, list[str]]:
     """Return the addresses of each port that the config drive tells the guest."""
     return {one.id: [address.address for address in one.addresses] for one in instance.ports}
+
+
+def _networks(instance: Instance) -> dict[str, list[dict[str, Any]]]:
+    """Return what the config drive tells the guest about its networks beside that."""
+    keys = ("cidr", "gateway", "dns", "routes")
+    return {one.id: [{key: each.get(key) for key in keys} for each in one.subnets] for one in instance.ports}
 
 
 # field, how to read it, what takes it, why. What is not listed (host, created_at, image url ...) makes no difference.
@@ -87,10 +95,12 @@ FIELDS = (
     ("flavor.extra_specs", _pick("flavor", "extra_specs"), "next boot", ""),
     ("hostname", _pick("hostname"), "next boot", ""),
     ("config_drive", _pick("config_drive"), "next boot", ""),
+    ("config_drive_format", _pick("config_drive_format"), "next boot", ""),
     ("user_data", _pick("user_data_digest"), "next boot", ""),
     ("keys", _pick("keys"), "next boot", ""),
     ("ports", _cards, "next boot", ""),
     ("addresses", _addresses, "next boot", ""),
+    ("subnets", _networks, "next boot", ""),
     ("filters", _filters, "live", ""),
     ("flavor.name", _pick("flavor", "name"), "live", ""),
     ("state", _pick("state"), "live", ""),
@@ -114,19 +124,48 @@ def _sizes(old: Instance, new: Instance) -> list[Change]:
 
 
 def _volumes(old: Instance, new: Instance) -> list[Change]:
-    """Return the changes of the volumes: one may come or grow, none may go, shrink or move to another backend."""
+    """Return the changes of the volumes: one may come or grow, none may shrink or move to another backend.
+
+    Only what has a life of its own may go, unless the guest boots from it; a virtio disk comes and goes live.
+    """
     before, after = ({one.name: one for one in each.volumes} for each in (old, new))
-    found = [Change(f"volume {name}", "present", "absent", "refused", AGAIN) for name in before if name not in after]
-    found += [Change(f"volume {name}", "absent", "present", "next boot") for name in after if name not in before]
+    found = [_gone(before[name]) for name in before if name not in after]
+    found += [
+        Change(f"volume {name}", "absent", "present", "live" if plugs(after[name], new) else "next boot")
+        for name in after
+        if name not in before
+    ]
     for name in sorted(set(before) & set(after)):
         one, two = before[name], after[name]
         if one.backend != two.backend:
             found.append(Change(f"volume {name}.backend", one.backend, two.backend, "refused", AGAIN))
         if one.size_gb != two.size_gb:
-            takes = "next boot" if two.size_gb > one.size_gb else "refused"
+            takes = "refused" if two.size_gb < one.size_gb else "live" if two.id else "next boot"
             why = f"a disk cannot shrink; {AGAIN}" if takes == "refused" else ""
             found.append(Change(f"volume {name}.size_gb", one.size_gb, two.size_gb, takes, why))
     return found
+
+
+def _gone(volume: Volume) -> Change:
+    """Return what it means that a disk is asked for no longer."""
+    if volume.id and volume.boot_index is None:
+        return Change(f"volume {volume.name}", "present", "absent", "live")
+    return Change(f"volume {volume.name}", "present", "absent", "refused", AGAIN)
+
+
+def plugs(volume: Volume, instance: Instance) -> bool:
+    """Say whether a running guest takes the disk: one on virtio, which is not a disk of the flavor."""
+    bus = volume.disk_bus or instance.image.properties.get("hw_disk_bus", "virtio")
+    return bool(volume.id) and bus == "virtio" and volume.device_type != "cdrom" and volume.boot_index is None
+
+
+def plug_steps(old: Instance, new: Instance) -> tuple[str, ...]:
+    """Return what a running guest does about its volumes: detach, attach and resize, each with the volume's id."""
+    before, after = ({one.id: one for one in each.volumes if one.id} for each in (old, new))
+    gone = [f"detach {one}" for one in sorted(set(before) - set(after)) if before[one].boot_index is None]
+    more = [f"attach {one}" for one in after if one not in before and plugs(after[one], new)]
+    larger = [f"resize {one}" for one in sorted(set(before) & set(after)) if after[one].size_gb > before[one].size_gb]
+    return (*gone, *more, *larger)
 
 
 def differences(old: Instance, new: Instance) -> tuple[Change, ...]:

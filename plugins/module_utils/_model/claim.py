@@ -86,7 +86,9 @@ def resources(record: Mapping[str, Any]) -> dict[str, int]:
         return {key: int(amount) for key, amount in record["resources"].items() if int(amount)}
     flavor = record["flavor"]
     try:
-        disk = int(flavor.get("disk_gb") or 0) + int(flavor.get("ephemeral_gb") or 0)
+        from_volume = any(one.get("id") and one.get("boot_index") == 0 for one in record.get("volumes") or ())
+        disk = 0 if from_volume else int(flavor.get("disk_gb") or 0)
+        disk += int(flavor.get("ephemeral_gb") or 0)
         disk += -(-int(flavor.get("swap_mb") or 0) // 1024)
         wanted = {"VCPU": int(flavor["vcpus"]), "MEMORY_MB": int(flavor["memory_mb"]), "DISK_GB": disk}
         for key, value in (flavor.get("extra_specs") or {}).items():

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from .changes import Change, differences, drift
+from .changes import Change, differences, drift, plug_steps
 from .errors import ItemError
 from .instance import Instance
 
@@ -67,7 +67,10 @@ class Domain:
 
 @dataclass(frozen=True)
 class Plan:
-    """The steps for one instance, in order, and why: define, remember, start, resume, wake, stop, remove, clean."""
+    """The steps for one instance, in order, and why: define, remember, start, resume, wake, stop, remove, clean.
+
+    A running guest may also detach, attach or resize a volume: the word, a space and the volume's id.
+    """
 
     instance: Instance
     found: Domain | None = None
@@ -129,6 +132,7 @@ def carried_over(old: Instance, new: Instance) -> Instance:
         volumes=tuple(volumes),
         ports=tuple(ports),
         config_drive_path=new.config_drive_path or old.config_drive_path,
+        config_drive_bus=new.config_drive_bus or old.config_drive_bus,
         created_at=old.created_at or new.created_at,
     )
 
@@ -157,10 +161,12 @@ def plan_present(
     refused = [one for one in changes if one.takes == "refused"]
     if refused:
         raise ItemError("; ".join(f"{one.sentence(wanted.name)}: {one.why}" for one in refused), fault="request")
-    write = ("define",) if any(one.takes == "next boot" for one in changes) else ()
-    write = write or (("remember",) if changes else ())
-    steps = write + power_steps(wanted.state, found.power_state)
-    goes_on = found.power_state not in OFF and "stop" not in steps
+    power = power_steps(wanted.state, found.power_state)
+    goes_on = found.power_state not in OFF and "stop" not in power
+    redefine = any(one.takes == "next boot" or one.field.startswith("volume ") for one in changes)
+    plugs = plug_steps(found.running, kept) if goes_on and found.running is not None else ()
+    write = ("define",) if redefine else ("remember",) if changes else ()
+    steps = write + plugs + power
     pending = [one for one in changes if one.takes == "next boot"]
     if not pending and found.running is not None:
         pending = [one for one in differences(found.running, kept) if one.takes == "next boot"]

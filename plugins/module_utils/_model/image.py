@@ -13,10 +13,13 @@ from .record import known
 
 @dataclass(frozen=True)
 class Image:
-    """An entry of the image catalogue; `properties` are Nova's image properties (hw_disk_bus, os_type ...)."""
+    """An entry of the image catalogue.
+
+    `url` is one, or several of the same file; `properties` are Nova's image properties (hw_disk_bus, os_type ...).
+    """
 
     name: str
-    url: str = ""
+    url: str | list[str] = ""
     checksum: str = ""
     disk_format: str = "qcow2"
     min_disk_gb: int = 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from . import config_drive
 from .errors import ItemError
 from .flavor import Flavor
 from .image import Image
@@ -16,7 +17,6 @@ from .record import known, many
 from .volume import Volume
 
 STATES = ("active", "stopped", "absent")
-CONFIG_DRIVES = ("nocloud", "openstack", "none")
 WAITS = ("running", "address", "agent", "console", "ssh")
 # What stands for the parts that need not be known of an instance to remove it.
 UNKNOWN = {
@@ -24,7 +24,12 @@ UNKNOWN = {
     "image": {"name": ""},
     "spec_digest": "",
 }
-CHOICES = {"state": STATES, "config_drive": CONFIG_DRIVES, "wait_for": WAITS}
+CHOICES = {
+    "state": STATES,
+    "config_drive": config_drive.KINDS,
+    "config_drive_format": config_drive.FORMATS,
+    "wait_for": WAITS,
+}
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,8 @@ class Instance:
     server_group: dict[str, Any] | None = None
     wait_for: str = "running"
     config_drive: str = "none"
+    config_drive_format: str = "iso9660"
+    config_drive_bus: str = ""
     config_drive_path: str = ""
     user_data_digest: str = ""
     created_at: str = ""

@@ -34,6 +34,7 @@ GUEST_KEYS = (
     "availability_zone",
     "server_group",
     "config_drive",
+    "config_drive_format",
     "user_data_digest",
 )
 # Of the parts of a record what is asked for; stages add to them what they learn.
@@ -48,6 +49,7 @@ PART_KEYS = {
         "bridge",
         "mtu",
         "vni",
+        "port_isolated",
         "mac",
         "fixed_ip",
         "subnets",
@@ -58,12 +60,27 @@ PART_KEYS = {
     ),
 }
 # Asked for only where they say something: a part without them has the digest that it had before there were such words.
-OPTIONAL_KEYS = {"volumes": ("size_mb", "guest_format")}
+OPTIONAL_KEYS = {
+    "volumes": (
+        *("size_mb", "guest_format", "id", "pool", "source_image", "delete_on_termination"),
+        *("tag", "device_type", "disk_bus", "cache", "discard", "qos"),
+    )
+}
 
 
 def instance_uuid(project: str, name: str) -> str:
     """Return the uuid of the instance; neither a project nor an instance may have "/" in its name."""
     return str(uuid.uuid5(NAMESPACE, f"{project}/{name}"))
+
+
+def volume_id(project: str, name: str) -> str:
+    """Return the uuid of a volume of the catalogue, which is its serial number too; no instance can have the same."""
+    return str(uuid.uuid5(NAMESPACE, f"{project}//volume/{name}"))
+
+
+def ceph_secret_id(conf: str, user: str) -> str:
+    """Return the uuid of the secret with which the libvirt of a host opens the disks of a Ceph cluster."""
+    return str(uuid.uuid5(NAMESPACE, f"//ceph/{conf}/{user}"))
 
 
 def port_id(project: str, name: str, index: int) -> str:
@@ -115,14 +132,16 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def user_data_digest(identity: str, user_data: str | None, files: list[dict[str, str]] | None) -> str:
+def user_data_digest(
+    identity: str, user_data: str | None, files: list[dict[str, str]] | None, vendor_data: str | None = None
+) -> str:
     """Return the digest of what the guest reads at first boot, salted with its uuid, or "" where there is nothing.
 
     The admin password is left out on purpose: a digest of a short secret can be guessed.
     """
-    if not user_data and not files:
+    if not user_data and not files and not vendor_data:
         return ""
-    return digest([identity, user_data or "", files or []])
+    return digest([identity, user_data or "", files or [], *([vendor_data] if vendor_data else [])])
 
 
 def spec_digest(record: Mapping[str, Any]) -> str:

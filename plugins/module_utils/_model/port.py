@@ -43,6 +43,7 @@ class Port:
     subnets: list[dict[str, Any]] = field(default_factory=list)
     port_security: bool = True
     vni: int | None = None
+    port_isolated: bool = False
     security_groups: list[dict[str, Any]] = field(default_factory=list)
     allowed_address_pairs: list[dict[str, Any]] = field(default_factory=list)
 

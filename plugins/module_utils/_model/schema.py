@@ -108,17 +108,27 @@ FLAVOR = record(
     },
 )
 
+IMAGE_URL = {
+    "maxLength": 2048,
+    "pattern": r"^(https?://[^\s/@]+/\S*[^\s/]|file:///\S*[^\s/])$",
+    "x-valid": "an http://, https:// or file:/// URL of a file, without a password in it",
+}
+
 IMAGE = record(
     "A disk to start from.",
     ["url"],
     {
-        "url": text(
-            "Where the image is fetched from, once for each host.",
-            maxLength=2048,
-            pattern=r"^(https?://[^\s/@]+/\S*[^\s/]|file:///\S*[^\s/])$",
-            **{"x-valid": "an http://, https:// or file:/// URL of a file, without a password in it"},
-            examples=["https://cloud.debian.org/images/cloud/bookworm/latest/debian-12-genericcloud-amd64.qcow2"],
-        ),
+        "url": {
+            "type": ["string", "array"],
+            "description": "Where the image is fetched from, once for each host; or several such places of the same "
+            "file, tried in order.",
+            **IMAGE_URL,
+            "items": {"type": "string", **IMAGE_URL},
+            "minItems": 1,
+            "maxItems": 20,
+            "uniqueItems": True,
+            "examples": ["https://cloud.debian.org/images/cloud/bookworm/latest/debian-12-genericcloud-amd64.qcow2"],
+        },
         "checksum": or_null(
             text(
                 "Digest of the file, or the URL of a sums file that names it. Without one it is taken as it comes.",
@@ -133,7 +143,10 @@ IMAGE = record(
             )
         ),
         "disk_format": choice(
-            "What the file is; one that is something else is refused.", "qcow2", "raw", default="qcow2"
+            "What the file is, unpacked if it is packed; one that is something else is refused.",
+            "qcow2",
+            "raw",
+            default="qcow2",
         ),
         "min_disk_gb": number("Smallest root disk in GiB the image can live on.", default=0),
         "min_ram_mb": number("Least memory in MiB the image can live with.", default=0),
@@ -142,7 +155,122 @@ IMAGE = record(
             "description": "Nova's image properties.",
             "examples": [{"hw_disk_bus": "virtio"}],
         },
+        "visibility": choice(
+            "Who may boot it. `public`: every project; `private`: its owner; `shared`: its owner and its members.",
+            "public",
+            "private",
+            "shared",
+            default="public",
+        ),
+        "owner": text("The project that it belongs to, for an image that is private or shared.", examples=["ops"]),
+        "members": listing(
+            "Projects that may boot a shared image too.",
+            text("A project."),
+            uniqueItems=True,
+            examples=[["web"]],
+        ),
         "description": {"type": "string", "description": "For people.", "maxLength": 65535, "default": ""},
+    },
+)
+
+QOS = record(
+    "What the disks of this type may do, in Nova's words without `quota:disk_`.",
+    [],
+    {
+        f"{kind}_{unit}_sec": number(f"{kind.capitalize()} {unit} a second.", 1)
+        for kind in ("read", "write", "total")
+        for unit in ("bytes", "iops")
+    },
+    default={},
+)
+
+VOLUME_TYPE = record(
+    "A kind of volume.",
+    ["backend"],
+    {
+        "backend": choice(
+            "`qcow2` and `raw`: files in a directory; `rbd`: images in a pool of a Ceph cluster.",
+            "qcow2",
+            "raw",
+            "rbd",
+        ),
+        "directory": text(
+            "Where the files are. Default: `volumes` below the host's state directory.",
+            pattern=r"^/[^\x00-\x1f,]*$",
+            **{"x-valid": "an absolute path without commas"},
+            examples=["/srv/nfs/volumes"],
+        ),
+        "shared": {
+            "type": "boolean",
+            "description": "All hosts see the same directory (NFS and the like), so a volume is not bound to a host.",
+            "default": False,
+        },
+        "pool": {**PLAIN_NAME, "description": "The pool of the cluster, for `rbd`.", "examples": ["vms"]},
+        "user": {**PLAIN_NAME, "description": "The Ceph user, without `client.`.", "default": "libvirt"},
+        "conf": text(
+            "The cluster's configuration on the hosts; it names the monitors and the keyring.",
+            pattern=r"^/[^\x00-\x20,:;=@]*$",
+            **{"x-valid": "an absolute path without spaces and ',', ':', ';', '=', '@'"},
+            default="/etc/ceph/ceph.conf",
+        ),
+        "cache": choice(
+            "libvirt's cache mode. Default: that of the host, `writeback` for `rbd`.",
+            "none",
+            "writeback",
+            "writethrough",
+            "directsync",
+            "unsafe",
+        ),
+        "discard": choice("Whether space the guest frees is given back.", "unmap", "ignore", default="unmap"),
+        "qos": QOS,
+    },
+)
+
+VOLUME = record(
+    "A disk that outlives the guests it is attached to.",
+    ["size_gb"],
+    {
+        "size_gb": number("Its size in GiB; a larger number extends it.", 1),
+        "type": text("A name of virtfleet_volume_types. Default: `qcow2` files on the host of the guest."),
+        "image": text("A name of virtfleet_images that it is made from, to boot from it."),
+        "host": text("The host it is on, where not all see it. Default: that of its first guest."),
+        "project": {**PLAIN_NAME, "description": "A name of virtfleet_projects.", "default": "default"},
+        "description": {"type": "string", "description": "For people.", "maxLength": 255, "default": ""},
+    },
+)
+
+BLOCK_DEVICE = record(
+    "A disk beside, or in the place of, those of the flavor; the words are those of Nova's block_device_mapping_v2.",
+    ["source_type", "destination_type"],
+    {
+        "source_type": choice("What it is made from.", "blank", "image", "volume", "snapshot"),
+        "destination_type": choice(
+            "`local`: goes with the instance; `volume`: a volume with a life of its own.", "local", "volume"
+        ),
+        "source": text("The name of the image or volume that source_type speaks of (Nova's `uuid`)."),
+        "boot_index": {
+            "type": ["integer", "null"],
+            "description": "0 is what the guest boots from; null for a disk it does not boot from.",
+            "minimum": -1,
+            "maximum": 25,
+            "default": None,
+        },
+        "volume_size": number("Size in GiB.", 1),
+        "volume_type": text("A name of virtfleet_volume_types, for a new volume."),
+        "guest_format": choice("What a blank local disk holds.", "ext4", "vfat"),
+        "delete_on_termination": {
+            "type": "boolean",
+            "description": "Whether the volume is deleted with the instance.",
+            "default": False,
+        },
+        "disk_bus": choice("The bus; default: the image's hw_disk_bus.", "virtio", "scsi", "sata", "ide", "usb"),
+        "device_type": choice("How the guest sees it.", "disk", "cdrom", default="disk"),
+        "tag": text(
+            "Your word for the device, kept with the instance.",
+            maxLength=60,
+            pattern=r"^[^,/]+$",
+            **{"x-valid": "1 to 60 characters without ',' and '/'"},
+        ),
     },
 )
 
@@ -153,10 +281,26 @@ SUBNET = record(
         "cidr": text("The range.", examples=["10.0.0.0/24"]),
         "gateway": or_null(text("Address of the router; null for none. Default: the first address of the range.")),
         "dns": listing("Addresses of name servers.", text("An address."), examples=[["10.0.0.1"]]),
+        "routes": listing(
+            "Ways to other ranges, for guests with an address of this one.",
+            record(
+                "A route.",
+                ["to", "via"],
+                {
+                    "to": text("The range it leads to.", examples=["10.8.0.0/16"]),
+                    "via": text("Address of the router, in this range.", examples=["10.0.0.254"]),
+                },
+            ),
+        ),
         "pool": listing(
             "Addresses that may be given out, as `first-last` or single ones. Default: all but the gateway.",
             text("A range."),
             examples=[["10.0.0.20-10.0.0.99"]],
+        ),
+        "reserved": listing(
+            "Addresses that are given only to whom asks for them by `fixed_ip`, as `first-last` or single ones.",
+            text("A range."),
+            examples=[["10.0.0.50-10.0.0.59"]],
         ),
     },
 )
@@ -268,6 +412,15 @@ def limit(description: str) -> Schema:
     return number(f"{description}; -1 for no limit.", -1, default=-1)
 
 
+CELL = record(
+    "A part of the fleet with a registry of its own. One whose group has the hosts of others has none: it is those.",
+    [],
+    {
+        "group": or_null(text("The inventory group with its hosts; `cell_` and its name unless given.")),
+        "registry_host": or_null(text("The host on which its registry is reached; its first one unless given.")),
+        "registry_url": or_null(text("Its registry; a file of its own on that host unless given.")),
+    },
+)
 PROJECT = record(
     "Somebody who owns guests.",
     [],
@@ -300,7 +453,7 @@ INSTANCE = record(
         ),
         "state": choice("Running, shut down but there, or gone.", "active", "stopped", "absent", default="active"),
         "flavor": text("A name of virtfleet_flavors.", examples=["m1.small"]),
-        "image": text("A name of virtfleet_images.", examples=["debian-12"]),
+        "image": text("A name of virtfleet_images. Not needed to boot from a volume.", examples=["debian-12"]),
         "networks": {
             "type": "array",
             "description": "One port for each, in this order; an empty list for none. "
@@ -312,6 +465,10 @@ INSTANCE = record(
                     "network": text("A name of virtfleet_networks."),
                     "fixed_ip": or_null(text("The address it must have; not with a count above 1.")),
                     "port_security": {"type": "boolean", "description": "Overrules the network's."},
+                    "port_isolated": {
+                        "type": "boolean",
+                        "description": "Keeps it from other isolated ports of its bridge on the same host.",
+                    },
                     "allowed_address_pairs": listing(
                         "What else the port may send from: addresses of a router, a cluster or a container network.",
                         record(
@@ -352,24 +509,55 @@ INSTANCE = record(
                 "examples": ["{{ lookup('file', 'web.yml') }}"],
             }
         ),
+        "user_data_base64": or_null(
+            {
+                "type": "string",
+                "description": "The same in base64, for what is no text, such as gzip.",
+                "x-secret": True,
+                "examples": ["{{ lookup('pipe', 'gzip -9 < web.yml | base64 -w0') }}"],
+            }
+        ),
+        "vendor_data": or_null(
+            {
+                "type": "string",
+                "description": "As user_data, from who runs the fleet: what user_data says goes before it.",
+                "maxLength": 65535,
+                "x-secret": True,
+                "examples": ["#cloud-config\nntp: {servers: [10.0.0.1]}\n"],
+            }
+        ),
         "admin_pass": or_null(
             text(
                 "Password of the guest's default user, as a hash of crypt(3): nobody needs the password itself.",
-                pattern=r"^\$[0-9a-z]+\$.+$",
-                **{"x-secret": True, "x-valid": "what `mkpasswd -m sha-512` prints, beginning with '$6$'"},
+                pattern=r"^\$(1|2a|2y|5|6)(\$[^$:\s]+){2,}$",
+                **{
+                    "x-secret": True,
+                    "x-valid": "what `mkpasswd -m sha-512` prints, beginning with '$6$'; "
+                    "cloud-init takes $y$ for a password in clear",
+                },
             )
         ),
         "files": listing(
             "Small files to put into the guest.",
             record(
                 "A file.",
-                ["path", "content"],
+                ["path"],
                 {
-                    "path": text("Where.", pattern=r"^/[^\x00]*$", **{"x-valid": "an absolute path"}),
+                    "path": text(
+                        "Where.",
+                        pattern=r"^(/(?!\.{1,2}(/|$))[^/\x00-\x1f\x7f]+)+$",
+                        **{"x-valid": "an absolute path of a file, without '..'"},
+                    ),
                     "content": {
                         "type": "string",
-                        "description": "What is in it.",
+                        "description": "What is in it, at most 10,240 bytes.",
                         "maxLength": 10240,
+                        "x-secret": True,
+                    },
+                    "content_base64": {
+                        "type": "string",
+                        "description": "The same in base64, for what is no text.",
+                        "maxLength": 13656,
                         "x-secret": True,
                     },
                 },
@@ -379,6 +567,12 @@ INSTANCE = record(
             **{"x-secret": True},
         ),
         "config_drive": choice("How the guest is told all this.", "nocloud", "openstack", "none", default="nocloud"),
+        "config_drive_format": choice(
+            "The file system it is told by; `vfat` for a kernel that reads no CD.",
+            "iso9660",
+            "vfat",
+            default="iso9660",
+        ),
         "hostname": text(
             "The guest's own name. Default: made of the name as Nova does; not with a count above 1.",
             pattern=r"^[a-zA-Z0-9._-]+$",
@@ -418,6 +612,15 @@ INSTANCE = record(
             "raw",
             default="qcow2",
         ),
+        "volume_type": text(
+            "A name of virtfleet_volume_types for the disks of the flavor, in the place of volume_backend."
+        ),
+        "block_devices": listing(
+            "Disks beside those of the flavor, or to boot from a volume.",
+            BLOCK_DEVICE,
+            maxItems=25,
+            examples=[[{"source_type": "volume", "source": "db-data", "destination_type": "volume"}]],
+        ),
         "availability_zone": or_null(
             text(
                 "Only hosts of this zone.",
@@ -425,6 +628,7 @@ INSTANCE = record(
                 **{"x-valid": "the name of a zone without ':' (name a host with 'host')"},
             )
         ),
+        "cell": or_null(text("A name of virtfleet_cells: only hosts of this cell, or of the cells inside it.")),
         "host": or_null(text("Only this host, if the filters pass it.")),
         "force_hosts": listing("Only these hosts, whatever the filters say.", text("A host."), uniqueItems=True),
         "ignore_hosts": listing("Not these hosts.", text("A host."), uniqueItems=True),
@@ -455,7 +659,7 @@ INSTANCE = record(
     },
     **{
         "if": {"properties": {"state": {"const": "absent"}}, "required": ["state"]},
-        "else": {"required": ["flavor", "image"]},
+        "else": {"required": ["flavor"]},
     },
 )
 
@@ -490,6 +694,18 @@ VARIABLES = {
             }
         },
     ),
+    "virtfleet_volume_types": catalogue(
+        "The kinds of volumes, by name.",
+        PLAIN_NAME,
+        VOLUME_TYPE,
+        {"shared": {"backend": "raw", "directory": "/srv/nfs/volumes", "shared": True}},
+    ),
+    "virtfleet_volumes": catalogue(
+        "The volumes of the fleet, by name.",
+        PLAIN_NAME,
+        VOLUME,
+        {"db-data": {"size_gb": 100, "type": "shared"}},
+    ),
     "virtfleet_security_groups": catalogue(
         "What may pass to and from guests, by name.",
         NAME,
@@ -511,6 +727,12 @@ VARIABLES = {
         NAME,
         KEYPAIR,
         {"ops": "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ops"},
+    ),
+    "virtfleet_cells": catalogue(
+        "The parts of the fleet that have a registry each, by name; a fleet without any has one.",
+        PLAIN_NAME,
+        CELL,
+        {"east": {"group": "cell_east"}, "west": {"group": "cell_west"}},
     ),
     "virtfleet_projects": catalogue(
         "Who owns guests, by name, and how much they may have. Project `default` is always there.",

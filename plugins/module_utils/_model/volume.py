@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from .record import known
@@ -18,7 +18,9 @@ ALWAYS = ("name", "backend", "size_gb", "boot_index", "path", "format", "base")
 class Volume:
     """One disk; `path` and `format` are empty until stage volume has built it, `base` is the image it grows from.
 
-    A swap disk is counted in MiB; `guest_format` is what a blank disk holds for its guest: ext4, vfat or swap.
+    A swap disk is counted in MiB; `guest_format` is what a blank disk holds for its guest: ext4, vfat or swap. A volume
+    with a life of its own has an `id`, which is its serial number; `pool` says where its backend keeps it: directory
+    and shared, or pool, user and conf of a Ceph cluster. `hosts` are that cluster's monitors, as [name, port].
     """
 
     name: str
@@ -30,6 +32,17 @@ class Volume:
     base: str = ""
     size_mb: int = 0
     guest_format: str = ""
+    id: str = ""
+    pool: dict[str, Any] = field(default_factory=dict)
+    source_image: str = ""
+    delete_on_termination: bool = False
+    tag: str = ""
+    device_type: str = ""
+    disk_bus: str = ""
+    cache: str = ""
+    discard: str = ""
+    qos: dict[str, Any] = field(default_factory=dict)
+    hosts: list[Any] = field(default_factory=list)
 
     @classmethod
     def from_record(cls, record: dict[str, Any], where: str = "the volume") -> Volume:
@@ -38,5 +51,5 @@ class Volume:
 
     def as_record(self) -> dict[str, Any]:
         """Return the record this volume can be rebuilt from."""
-        unsaid = {one.name for one in fields(self) if getattr(self, one.name) == one.default}
+        unsaid = {one.name for one in fields(self) if not getattr(self, one.name)}
         return {key: value for key, value in asdict(self).items() if key in ALWAYS or key not in unsaid}

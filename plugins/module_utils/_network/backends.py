@@ -39,6 +39,7 @@ def tap(port: Port) -> Link:
         mtu=port.mtu,
         master=port.bridge,
         guard=port.port_security,
+        isolated=port.isolated,
     )
 
 

@@ -15,6 +15,7 @@ on others br_netfilter shows the frames to an inet table of ours, which leaves w
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Mapping
 
@@ -123,11 +124,12 @@ def lines(rules: Iterable[Rule]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def chain(port: Port, direction: str) -> tuple[str, list[str]]:
+@functools.lru_cache(maxsize=4096)
+def chain(rules: tuple[Rule, ...], stateful: bool, direction: str) -> tuple[str, list[str]]:
     """Return the name of the chain of what a port lets pass, which is that of its content, and the content."""
-    body = lines(rule for rule in port.rules if rule.direction == direction)
+    body = lines(rule for rule in rules if rule.direction == direction)
     short = "in" if direction == "ingress" else "out"
-    seed = "\n".join([str(port.stateful), *body])
+    seed = "\n".join([str(stateful), *body])
     return f"{short}_{hashlib.sha256(seed.encode()).hexdigest()[:12]}", body
 
 
@@ -145,7 +147,7 @@ def body(ports: list[Port], members: Mapping[str, Members], native: bool) -> str
     maps: dict[str, list[str]] = {"inward": [], "outward": []}
     for port in ports:
         for direction, way in (("ingress", "inward"), ("egress", "outward")):
-            name, rules = chain(port, direction)
+            name, rules = chain(port.rules, port.stateful, direction)
             maps[way].append(f'"{port.tap}" : goto {name}')
             state = [NATIVE if native else MARKED] if port.stateful else []
             common = "jump always_in" if direction == "ingress" else "jump always_out"

@@ -28,6 +28,7 @@ class Link:
 
     `addresses` have a prefix ("10.0.0.1/24"); others on the link are not looked at. `guard` makes the bridge cut off a
     guest that speaks spanning tree to it: such frames go to a bridge with STP on without passing any rule of nftables.
+    An `isolated` port of a bridge is kept from its other isolated ports.
     `tunnel` is how a vxlan link is made ("id 100 local 10.0.0.1"); it is not read back, but part of the alias.
     """
 
@@ -40,6 +41,7 @@ class Link:
     addresses: tuple[str, ...] = ()
     up: bool = True
     guard: bool = False
+    isolated: bool = False
     tunnel: str = ""
 
 
@@ -89,6 +91,7 @@ def read(wanted: Link, addresses: dict[str, set[str]]) -> Link | None:
         addresses=tuple(address for address in wanted.addresses if address in have),
         up=bool(int(attribute(wanted.name, "flags") or "0", 16) & 1),
         guard=attribute(wanted.name, "brport", "bpdu_guard") == "1",
+        isolated=attribute(wanted.name, "brport", "isolated") == "1",
         tunnel=wanted.tunnel,
     )
 
@@ -142,7 +145,9 @@ def commands(wanted: Link, actual: Link | None) -> list[str]:
         options = f"alias {wanted.alias} address {wanted.mac} mtu {wanted.mtu}"
         lines.append(f"link set dev {wanted.name} {options}{master} up")
         if wanted.master:
-            lines.append(f"link set dev {wanted.name} type bridge_slave guard {'on' if wanted.guard else 'off'}")
+            switches = {"guard": wanted.guard, "isolated": wanted.isolated}
+            told = " ".join(f"{name} {'on' if value else 'off'}" for name, value in switches.items())
+            lines.append(f"link set dev {wanted.name} type bridge_slave {told}")
         if wanted.kind == "vxlan":
             # Who is where is told, never learnt; and who is asked for is answered here, not asked everywhere.
             lines.append(f"link set dev {wanted.name} type bridge_slave learning off neigh_suppress on")

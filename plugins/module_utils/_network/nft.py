@@ -15,6 +15,8 @@ import functools
 import hashlib
 import os
 import re
+import socket
+import struct
 import subprocess
 
 from .._model.errors import ItemError
@@ -22,6 +24,8 @@ from .groups import STATE
 from .ruleset import GUARD, NAT
 from .saved import replace
 
+# Of linux/netfilter/nf_tables.h; the number of the subsystem is in the upper byte.
+GET_GENERATION, NEW_GENERATION = 0x0A10, 0x0A0F
 OURS = {f"bridge {GUARD}", f"ip {NAT}", f"inet {STATE}"}
 PROBE = """\
 table bridge virtfleet_probe {
@@ -74,18 +78,37 @@ def note(run_dir: str) -> str:
     return os.path.join(run_dir, "ports.rules")
 
 
+def generation() -> int:
+    """Return the number that the kernel gives its rules anew whenever anybody changes any; 0 if it does not say."""
+    with contextlib.suppress(OSError, struct.error), socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as kernel:
+        kernel.send(struct.pack("=IHHII", 20, GET_GENERATION, 1, 1, 0) + b"\0" * 4)
+        answer = kernel.recv(4096)
+        if struct.unpack_from("=H", answer, 4)[0] == NEW_GENERATION:
+            return int(struct.unpack_from("!I", answer, 24)[0])
+    return 0
+
+
 def stands(rules: str, run_dir: str) -> bool:
-    """Say whether these rules are what was loaded last and nobody changed them since."""
-    remembered = ""
+    """Say whether these rules are what was loaded last and nobody changed them since.
+
+    Where nobody changed any rule at all, which the kernel counts, ours need not be listed to be compared.
+    """
+    remembered: list[str] = []
     with contextlib.suppress(OSError), open(note(run_dir), encoding="ascii") as file:
-        remembered = file.read()
-    return remembered == f"{digest(rules)} {digest(listing())}\n"
+        remembered = file.read().split()
+    if len(remembered) != 3 or remembered[0] != digest(rules):
+        return False
+    untouched = remembered[2] != "0" and remembered[2] == str(generation())
+    return untouched or remembered[1] == digest(listing())
 
 
 def load(rules: str, run_dir: str) -> None:
     """Replace our tables by these in one transaction; no frame meets half of it."""
     nft("-f", "-", stdin=rules)
-    replace(note(run_dir), f"{digest(rules)} {digest(listing())}\n", 0o600)
+    before = generation()
+    listed = digest(listing())
+    counted = before if before == generation() else 0
+    replace(note(run_dir), f"{digest(rules)} {listed} {counted}\n", 0o600)
 
 
 def blocked_forwarding() -> list[str]:

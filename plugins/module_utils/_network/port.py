@@ -50,6 +50,7 @@ class Port:
     rules: tuple[Rule, ...] = ()
     pairs: tuple[str, ...] = ()
     zone: int = 0
+    isolated: bool = False
     vni: int = 0
     local: str = ""
 
@@ -127,6 +128,7 @@ def from_record(record: dict[str, Any], position: int) -> Port:
         filtered=guarded and groups is not None,
         stateful=all(one.get("stateful", True) for one in groups or []),
         rules=rules.of_groups(groups or [], what, place) if guarded else (),
+        isolated=values.get("port_isolated") is True,
         vni=vni,
         zone=(vni - 1) % 65535 + 1 if vni else 0,
         pairs=tuple(sorted({pair(one, mac, what) for one in values.get("allowed_address_pairs") or [] if guarded})),

@@ -20,6 +20,7 @@ Who may send what (nft evaluates `guests` by the tap a frame comes from; a tap t
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -119,13 +120,14 @@ def verdict(port: Port) -> str:
     return "jump guarded" if port.addresses else "jump guarded_mac"
 
 
+@functools.lru_cache(maxsize=4096)
 def own_addresses(port: Port) -> list[tuple[str, Any]]:
     """Return the (MAC, address) that a port may send from: link-local ones and the pairs that are one address too."""
-    own = [(port.mac, ipaddress.ip_network(address)) for address in port.addresses]
-    known = [*own, *pairs_of(port)]
-    macs = dict.fromkeys([port.mac, *(mac for mac, _network in known)])
-    local = [(mac, ipaddress.ip_network(link_local(mac))) for mac in macs]
-    return [(mac, one.network_address) for mac, one in (*known, *local) if one.prefixlen == one.max_prefixlen]
+    pairs = pairs_of(port)
+    single = [(mac, one.network_address) for mac, one in pairs if one.prefixlen == one.max_prefixlen]
+    macs = dict.fromkeys([port.mac, *(mac for mac, _network in pairs)])
+    own = [(port.mac, ipaddress.ip_address(address)) for address in port.addresses]
+    return [*own, *single, *((mac, ipaddress.ip_address(link_local(mac))) for mac in macs)]
 
 
 def pairs_of(port: Port) -> list[tuple[str, Any]]:

@@ -20,7 +20,10 @@ if sa is not None:
 
 @dataclass(frozen=True)
 class Subnet:
-    """One range: `pools` are the first and last addresses, as numbers, of what is given; `never` is what is not."""
+    """One range: `pools` are the first and last addresses, as numbers, of what is given; `never` is what is not.
+
+    `kept` are the first and last addresses of what is given only to whom asks for it.
+    """
 
     cidr: Any
     gateway: str | None
@@ -28,6 +31,11 @@ class Subnet:
     pools: tuple[tuple[int, int], ...]
     never: frozenset[int]
     reserved: frozenset[int]
+    kept: tuple[tuple[int, int], ...] = ()
+
+    def skip(self, number: int) -> int:
+        """Return the number, or what follows the kept range that it is in."""
+        return max([number, *(high + 1 for low, high in self.kept if low <= number <= high)])
 
     def describe(self, address: Any) -> dict[str, Any]:
         """Return an address of this subnet with what the guest must know to use it."""
@@ -111,11 +119,12 @@ def subnet(record: Mapping[str, Any], network: str) -> Subnet:
             reserved.add(int(ipaddress.ip_address(gateway)))
         dns = tuple(str(one) for one in record.get("dns") or ())
         servers = {int(ipaddress.ip_address(one)) for one in dns if ipaddress.ip_address(one) in cidr}
+        kept = tuple(_range(one) for one in record.get("reserved") or ())
         pools = tuple(_range(one) for one in record.get("pool") or ()) or ((first, last),)
     except (KeyError, ValueError) as error:
         raise ItemError(f"a subnet of network {network} cannot be read: {error}", fault="request")
     inside = tuple((max(low, first), min(high, last)) for low, high in pools)
-    return Subnet(cidr, gateway, dns, inside, frozenset(reserved | servers), frozenset(reserved))
+    return Subnet(cidr, gateway, dns, inside, frozenset(reserved | servers), frozenset(reserved), kept)
 
 
 def _range(text: str) -> tuple[int, int]:
@@ -154,14 +163,24 @@ def _free(one: Subnet, book: Book, also: Collection[str]) -> Any:
     make = ipaddress.IPv4Address if one.cidr.version == 4 else ipaddress.IPv6Address
     for position, (first, last) in enumerate(one.pools):
         number = book.lowest.get((one.cidr, position, first), first)
-        while number <= last and (number in one.never or str(make(number)) in book.taken):
-            number += 1
+        while number <= last and (not given(one, number) or str(make(number)) in book.taken):
+            number = max(number + 1, one.skip(number))
         book.lowest[(one.cidr, position, first)] = number
-        while number <= last and (number in one.never or str(make(number)) in book.taken or str(make(number)) in also):
-            number += 1
+        while number <= last and (not given(one, number) or taken(str(make(number)), book, also)):
+            number = max(number + 1, one.skip(number))
         if number <= last:
             return make(number)
     return None
+
+
+def taken(address: str, book: Book, also: Collection[str]) -> bool:
+    """Say whether somebody has an address, or another port of the same instance is about to."""
+    return address in book.taken or address in also
+
+
+def given(one: Subnet, number: int) -> bool:
+    """Say whether an address is given to those who ask for none."""
+    return number not in one.never and one.skip(number) == number
 
 
 def _exhausted(network: str, family: list[Subnet]) -> Any:

@@ -18,7 +18,7 @@ from typing import Any
 from .._bulk import Outcome, attempt
 from .._model.claim import Claim
 from .._model.errors import ItemError
-from . import addresses, capacity, groups, hosts, quotas
+from . import addresses, capacity, groups, hosts, quotas, volumes
 from .ledger import (
     ACTIVE,
     CHANGING,
@@ -182,6 +182,7 @@ def _place(ledger: Ledger, wanted: Claim, held: Held | None) -> Outcome:
     if host is None:
         raise ItemError(f"the registry has never seen host {wanted.host}: run stage host_info on it")
     _check_names(ledger, wanted)
+    volumes.check(ledger.volumes, ledger.volume_owners, wanted.record, wanted.uuid, wanted.host)
     more = _growth(amounts, held)
     limits = ledger.terms.quotas.get(wanted.project) or {}
     quotas.check(wanted.project, limits, ledger.usage[wanted.project], more)
@@ -310,6 +311,10 @@ def _book(
     ledger.domains[(claimed.host, claimed.domain)] = uuid
     usage = ledger.usage[claimed.project]
     ledger.usage[claimed.project] = {name: usage[name] + more[name] for name in usage}
+    ledger.volume_owners[uuid] = claimed.name
+    for one in volumes.alone(wanted.record):
+        home = volumes.home(one, claimed.host)
+        ledger.volumes[one["id"]] = volumes.Place(one["id"], claimed.project, one["name"], home, uuid)
     if wanted.group:
         ledger.groups[(wanted.project, wanted.group.name)][uuid] = claimed.host
     for port, record in zip(wanted.ports, ports):

@@ -14,7 +14,7 @@ from typing import Any
 
 from .._model.claim import Claim, resources
 from .._model.errors import ItemError
-from . import actions, addresses, groups, hosts, quotas
+from . import actions, addresses, groups, hosts, quotas, volumes
 from .sql import clock, delete, fetch, insert, later, sa
 
 if sa is not None:
@@ -84,6 +84,8 @@ class Ledger:
     usage: dict[str, dict[str, int]] = field(default_factory=dict)
     groups: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     books: dict[tuple[str, str], addresses.Book] = field(default_factory=dict)
+    volumes: dict[str, volumes.Place] = field(default_factory=dict)
+    volume_owners: dict[str, str] = field(default_factory=dict)
     gathered: frozenset[str] = frozenset()
     silent: dict[str, str] = field(default_factory=dict)
     seen: dict[str, set[str]] = field(default_factory=dict)
@@ -175,6 +177,10 @@ def read_rules(connection: Any, ledger: Ledger, claims: list[Claim]) -> None:
         for mac, port, uuid in fetch(connection, sa.select(PORTS.c.mac, PORTS.c.id, PORTS.c.instance), column, values):
             ledger.macs[mac] = port
             ledger.ports[port] = uuid
+    attached = {one["id"] for claim in claims for one in volumes.alone(claim.record)}
+    if attached:
+        ledger.volumes = volumes.load(connection, attached)
+        ledger.volume_owners = volumes.owners(connection, ledger.volumes)
     projects = {one.project for one in claims}
     ledger.usage = {**{one: dict(quotas.NOTHING) for one in projects}, **quotas.usage(connection, projects)}
     ledger.groups = groups.members(connection, {(one.project, one.group.name) for one in claims if one.group})
@@ -188,6 +194,7 @@ def write(connection: Any, ledger: Ledger) -> None:
     insert(connection, INSTANCES, [vars(one) for one in rewritten])
     for table, rows in _rows(rewritten).items():
         insert(connection, table, rows)
+    volumes.write(connection, rewritten, [ledger.held[uuid] for uuid in ledger.gone if uuid in ledger.held])
     stamps = [
         {"b_uuid": uuid, "state": state, "run": ledger.terms.run, "lease_until": until, "updated_at": ledger.now}
         for uuid, (state, until) in ledger.touched.items()

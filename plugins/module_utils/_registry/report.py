@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from . import actions, hosts, quotas
+from . import actions, history, hosts, quotas
 from .schema import VERSION
 from .sql import clock, fetch, sa, seconds_between
 
@@ -32,6 +32,7 @@ def _instance(row: Any, now: str, records: bool) -> dict[str, Any]:
     shown["image"] = (row.record.get("image") or {}).get("name")
     shown["addresses"] = [one["address"] for port in ports for one in port.get("addresses") or ()]
     shown["age"] = seconds_between(row.created_at, now)
+    shown["idle"] = seconds_between(row.updated_at, now)
     shown["expired"] = bool(row.lease_until and row.lease_until <= now)
     return {**shown, "record": row.record} if records else shown
 
@@ -70,7 +71,7 @@ def records(connection: Any, names: Iterable[str] | None = None) -> list[dict[st
 def everything(connection: Any, gather: Iterable[str], with_records: bool, count: int) -> dict[str, Any]:
     """Return what was asked for under its name, and the version; without a registry (connection None) it is empty."""
     if connection is None:
-        nothing: dict[str, Any] = {"instances": [], "hosts": [], "projects": {}, "actions": []}
+        nothing: dict[str, Any] = {"instances": [], "hosts": [], "projects": {}, "actions": [], "history": {}}
         return {"schema_version": None, **{name: nothing[name] for name in gather}}
     now = clock(connection)
     readers = {
@@ -78,5 +79,6 @@ def everything(connection: Any, gather: Iterable[str], with_records: bool, count
         "hosts": lambda: fleet(connection, now),
         "projects": lambda: quotas.usage(connection),
         "actions": lambda: actions.latest(connection, count),
+        "history": lambda: history.history(connection),
     }
     return {"schema_version": VERSION, **{name: readers[name]() for name in gather}}

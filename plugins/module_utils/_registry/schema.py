@@ -93,6 +93,16 @@ if sa is not None:
         sa.Column("port", sa.Text, sa.ForeignKey("ports.id", ondelete="CASCADE"), nullable=False, index=True),
         _owner(index=True),
     )
+    VOLUMES = sa.Table(
+        "volumes",
+        METADATA,
+        _text("id", primary_key=True),
+        _text("project"),
+        _text("name"),
+        # Empty for a volume that all hosts see.
+        _text("host", index=True),
+        sa.Column("instance", sa.Text, sa.ForeignKey("instances.uuid", ondelete="SET NULL"), index=True),
+    )
     GROUP_MEMBERS = sa.Table(
         "group_members",
         METADATA,
@@ -144,6 +154,7 @@ def ensure(connection: Any, where: str, now: str) -> None:
         METADATA.create_all(connection)
         found = VERSION - 1
     else:
+        VOLUMES.create(connection, checkfirst=True)  # registries that are older than the first release lack it
         for number in range(found + 1, VERSION + 1):
             STEPS[number](connection)
     if found < VERSION:

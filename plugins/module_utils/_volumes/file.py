@@ -6,14 +6,26 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import stat
 import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
-from .._files import UNFINISHED, free_bytes, regular, remove_files, spoken, sync
+from .._files import (
+    UNFINISHED,
+    free_bytes,
+    make_directory,
+    read_json,
+    regular,
+    remove_files,
+    spoken,
+    sync,
+    write_whole,
+)
 from .._model.errors import ItemError
 from .._qemu_img import NO_SPACE
 
@@ -27,10 +39,34 @@ QEMU_LOCKS = (
 FLOCK = "hhqqi4x"  # struct flock: type, whence, start, length, pid
 
 
+def place(disk_format: str, name: str, identity: str, directory: str, pool: dict[str, Any]) -> str:
+    """Return where the file of a volume is: with its instance, or, if it outlives that, in a directory for volumes."""
+    if not identity:
+        return os.path.join(directory, f"{name}.{disk_format}")
+    beside = os.path.join(os.path.dirname(os.path.dirname(directory)), "volumes")
+    return os.path.join(pool.get("directory") or beside, f"{identity}.{disk_format}")
+
+
+def belongs(volume: Volume, directory: str) -> bool:
+    """Return whether the file is the instance's own, in its directory."""
+    return os.path.dirname(volume.path) == directory
+
+
+def ready_place(volume: Volume) -> None:
+    """The directory of volumes is there; one that the user names must be, or it would hide below a missing mount."""
+    directory = os.path.dirname(volume.path)
+    if not volume.pool.get("directory"):
+        make_directory(directory)
+    elif not os.path.isdir(directory):
+        raise ItemError(f"volume {volume.name}: directory {directory} is not on this host: mount or make it")
+
+
 def made(volume: Volume, write: Callable[[str], None]) -> None:
     """What `write` puts at an unfinished name is there durably and for root alone, or nothing is."""
     directory, name = os.path.split(volume.path + UNFINISHED)
     unfinished = os.path.join(directory, name)
+    if volume.id:
+        ready_place(volume)
     remove_files(directory, {name}, keep_directory=True)
     try:
         with _full_disk_said(volume):
@@ -38,7 +74,7 @@ def made(volume: Volume, write: Callable[[str], None]) -> None:
             os.chmod(unfinished, 0o600)  # libvirt gives it to the user of QEMU when the guest starts
             sync(unfinished)
     except (ItemError, OSError):
-        remove_files(directory, {name})
+        remove_files(directory, {name}, keep_directory=bool(volume.id))
         raise
 
 
@@ -68,7 +104,7 @@ def in_use(volume: Volume) -> bool:
 def remove(volume: Volume) -> bool:
     """The volume is gone, in whatever state it was."""
     directory, name = os.path.split(volume.path)
-    return bool(remove_files(directory, {name, name + UNFINISHED}))
+    return bool(remove_files(directory, {name, name + UNFINISHED}, keep_directory=bool(volume.id)))
 
 
 def check_base(volume: Volume) -> None:
@@ -88,6 +124,30 @@ def check_space(volume: Volume) -> None:
         raise ItemError(
             f"volume {volume.name}: no space left in {directory}: need {spoken(volume.size)}, have {spoken(free)}"
         )
+
+
+def remembered(volume: Volume) -> Volume | None:
+    """Return a volume with a life of its own as its host, or all who share its directory, remember it."""
+    entry = read_json(_record(volume))
+    try:
+        return type(volume)(**entry) if entry else None
+    except TypeError:
+        raise ItemError(f"{_record(volume)} was altered: restore it")
+
+
+def remember(volume: Volume) -> None:
+    """What is known of the volume lies beside it."""
+    write_whole(_record(volume), json.dumps(asdict(volume), indent=1).encode() + b"\n")
+
+
+def forget(volume: Volume) -> None:
+    """Nothing is known of the volume any more."""
+    with suppress(FileNotFoundError):
+        os.unlink(_record(volume))
+
+
+def _record(volume: Volume) -> str:
+    return os.path.join(os.path.dirname(volume.path), f"{volume.id}.json")
 
 
 @contextmanager

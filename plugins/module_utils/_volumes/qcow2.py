@@ -7,19 +7,34 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .._files import UNFINISHED
 from .._qemu_img import run
-from . import guest_format
-from .file import check_base, in_use, made, publish, remove, state
+from . import file, guest_format
+from .file import belongs, check_base, forget, in_use, made, publish, remember, remembered, remove, state
 
 if TYPE_CHECKING:
     from .volume import Volume
 
-__all__ = ["FORMAT", "grow", "in_use", "prepare", "publish", "remove", "state"]
+__all__ = [
+    "FORMAT",
+    "belongs",
+    "forget",
+    "grow",
+    "in_use",
+    "place",
+    "prepare",
+    "publish",
+    "remember",
+    "remembered",
+    "remove",
+    "state",
+]
 
 FORMAT = "qcow2"
+place = partial(file.place, FORMAT)
 
 
 def prepare(volume: Volume) -> None:

@@ -7,18 +7,33 @@ from __future__ import annotations
 
 import fcntl
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .._qemu_img import run
-from . import guest_format
-from .file import check_base, check_space, in_use, made, publish, remove, state
+from . import file, guest_format
+from .file import belongs, check_base, check_space, forget, in_use, made, publish, remember, remembered, remove, state
 
 if TYPE_CHECKING:
     from .volume import Volume
 
-__all__ = ["FORMAT", "grow", "in_use", "prepare", "publish", "remove", "state"]
+__all__ = [
+    "FORMAT",
+    "belongs",
+    "forget",
+    "grow",
+    "in_use",
+    "place",
+    "prepare",
+    "publish",
+    "remember",
+    "remembered",
+    "remove",
+    "state",
+]
 
 FORMAT = "raw"
+place = partial(file.place, FORMAT)
 FICLONE = 0x40049409  # linux/fs.h: the target shares the blocks of the source until one is written
 CONVERT_SECONDS = 3600  # of CPU: a conversion works on an image that was inspected
 

@@ -24,7 +24,7 @@ from .._files import (
 )
 from .._model.errors import ItemError
 from .backends import BACKENDS
-from .volume import RECORD, Volume, record, recorded, sized, wanted
+from .volume import RECORD, RESTORED, Volume, record, recorded, sized, wanted
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,12 @@ def plan(instance: dict[str, Any], state_dir: str) -> list[Step]:
     """Return what is to be done; ItemError when it would destroy data. Reads the record, never the disks."""
     found = recorded(instance_directory(state_dir, instance.get("uuid", "")))
     image = instance.get("image") or {}
-    return [_step(volume, found.get(volume.name), image) for volume in wanted(instance, state_dir)]
+    return [
+        _step(
+            volume, BACKENDS[volume.backend].remembered(volume) if volume.id else found.get(volume.name), image, entry
+        )
+        for volume, entry in zip(wanted(instance, state_dir), instance.get("volumes") or [])
+    ]
 
 
 def planned(instance: dict[str, Any], state_dir: str) -> Outcome:
@@ -65,9 +70,13 @@ def leftovers(instance: dict[str, Any], state_dir: str) -> list[Volume]:
     found: list[Volume] = []
     with suppress(ItemError):  # what could never be made is not there
         found += wanted({**instance, "image": None}, state_dir)
+    doomed = {
+        one.get("id") for one in instance.get("volumes") or [] if one.get("id") and one.get("delete_on_termination")
+    }
     with suppress(ItemError):  # an altered record must not keep anybody from deleting
         found += recorded(directory).values()
-    return list({volume.path: volume for volume in found if os.path.dirname(volume.path) == directory}.values())
+    ours = [one for one in found if one.id in doomed or (not one.id and BACKENDS[one.backend].belongs(one, directory))]
+    return list({volume.path: volume for volume in ours}.values())
 
 
 def unfinished(directory: str) -> set[str]:
@@ -97,16 +106,28 @@ def withdraw(instance: dict[str, Any], state_dir: str, run_dir: str) -> Outcome:
     directory = instance_directory(state_dir, instance.get("uuid", ""))
     lock = instance_lock(run_dir, instance["uuid"])
     with plainly("the volumes could not be removed"), locked(lock):
-        gone = [volume for volume in leftovers(instance, state_dir) if BACKENDS[volume.backend].remove(volume)]
+        gone = [volume for volume in leftovers(instance, state_dir) if _removed(volume)]
         outcome = _removal(instance, gone, state_dir)
-        remove_files(directory, {RECORD, *unfinished(directory)})
+        remove_files(directory, {RECORD, RESTORED, *unfinished(directory)})
         os.unlink(lock)
         return outcome
 
 
-def _step(volume: Volume, found: Volume | None, image: dict[str, Any]) -> Step:
+def _removed(volume: Volume) -> bool:
+    there = BACKENDS[volume.backend].remove(volume)
+    if volume.id:
+        BACKENDS[volume.backend].forget(volume)
+    return there
+
+
+def _step(volume: Volume, found: Volume | None, image: dict[str, Any], entry: dict[str, Any]) -> Step:
     backend = BACKENDS[volume.backend]
     if found is None:
+        if entry.get("source_image") and not volume.image:
+            raise ItemError(
+                f"volume {volume.name} has an image and is not there yet: boot an instance from it first",
+                fault="request",
+            )
         if backend.state(volume) == "ready":
             raise ItemError(f"{volume.path} is there, but no run recorded it: move it away, or delete the instance")
         return Step("create", sized(volume, image))
@@ -144,11 +165,13 @@ def _refuse_loss(volume: Volume, found: Volume) -> None:
 def _apply(step: Step, directory: str) -> None:
     backend = BACKENDS[step.volume.backend]
     if step.action == "create":
-        make_directory(directory)
+        if not step.volume.id:
+            make_directory(directory)
         try:
             backend.prepare(step.volume)
-        finally:
+        except (ItemError, OSError):
             remove_files(directory, set())  # nothing but the directory itself, and only if nothing was made
+            raise
         _remember(directory, step.volume)  # before it has its name: a disk with a name is always a recorded one
     if step.action in ("create", "publish"):
         backend.publish(step.volume)
@@ -162,7 +185,10 @@ def _apply(step: Step, directory: str) -> None:
 
 
 def _remember(directory: str, volume: Volume) -> None:
-    record(directory, {**recorded(directory), volume.name: volume})
+    if volume.id:
+        BACKENDS[volume.backend].remember(volume)
+    else:
+        record(directory, {**recorded(directory), volume.name: volume})
 
 
 def _outcome(instance: dict[str, Any], steps: list[Step]) -> Outcome:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from .._files import instance_directory, read_json, spoken, write_whole
+from .._files import instance_directory, is_uuid, read_json, spoken, write_whole
 from .._model.errors import ItemError
 from .backends import BACKENDS
 
 RECORD = "volumes.json"
+RESTORED = "restored.json"  # which backup the disks are of, beside them
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")  # it becomes part of a file's name
 MIB, GIB = 2**20, 2**30
 
@@ -26,6 +27,7 @@ class Volume:
 
     `size` is bytes, and 0 in a wanted one that takes the size of its image; `base` is the cached image it is made
     from, empty for a blank one, `image` the name of that in the catalogue; `guest_format` what a blank one holds.
+    One with an `id` outlives the instance; `pool` is where its backend keeps it.
     """
 
     name: str
@@ -37,6 +39,8 @@ class Volume:
     base: str = ""
     base_format: str = ""
     guest_format: str = ""
+    id: str = ""
+    pool: dict[str, Any] = field(default_factory=dict)
 
 
 def wanted(instance: dict[str, Any], state_dir: str) -> list[Volume]:
@@ -52,20 +56,25 @@ def _wanted(instance: dict[str, Any], entry: dict[str, Any], directory: str) -> 
     if backend not in BACKENDS:
         known = ", ".join(BACKENDS)
         raise ItemError(f"volume {name}: backend is {backend!r}, but must be one of {known}", fault="request")
-    image = (instance.get("image") or {}) if entry.get("boot_index") == 0 else {}
+    has_image = entry.get("boot_index") == 0 and (not entry.get("id") or entry.get("source_image"))
+    image = (instance.get("image") or {}) if has_image else {}
     if image and not image.get("path"):
         raise ItemError(f"volume {name}: image {image.get('name')} has no path: stage image runs before stage volume")
-    disk_format = BACKENDS[backend].FORMAT
+    disk_format, identity, pool = BACKENDS[backend].FORMAT, entry.get("id") or "", entry.get("pool") or {}
+    if identity and not is_uuid(identity):
+        raise ItemError(f"volume {name}: its id {identity!r} is not a uuid", fault="request")
     return Volume(
         name=name,
         backend=backend,
         format=disk_format,
-        path=os.path.join(directory, f"{name}.{disk_format}"),
+        path=BACKENDS[backend].place(name, identity, directory, pool),
         size=(entry.get("size_gb") or 0) * GIB + (entry.get("size_mb") or 0) * MIB,
         image=image.get("name") or "",
         base=image.get("path") or "",
         base_format=image.get("format") or "",
         guest_format=entry.get("guest_format") or "",
+        id=identity,
+        pool=pool,
     )
 
 

@@ -8,8 +8,11 @@ from __future__ import annotations
 import posixpath
 from typing import Any
 
+from .._model import config_drive as drive
 from .._model.errors import ItemError
 from .._model.instance import Instance
+from .._model.volume import Volume
+from .disks import MAX_DISKS, add_disk, flavor_qos, target
 from .tree import add
 
 # Image property -> what it may say, the first being Nova's default. Nova's names and values.
@@ -21,8 +24,6 @@ PROPERTIES = {
     "hw_scsi_model": ("virtio-scsi", "lsilogic", "lsisas1068", "lsisas1078"),
     "hw_pointer_model": ("usbtablet", "ps2mouse"),
 }
-TARGETS = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
-MAX_DISKS = 26
 YES = {True, "yes", "true", "True", "1", "on"}
 NO = {False, "no", "false", "False", "0", "off"}
 
@@ -57,13 +58,19 @@ def console_path(state_dir: str, instance: Instance) -> str:
     return posixpath.join(instance_dir(state_dir, instance), "console.log")
 
 
-def disks(instance: Instance, state_dir: str) -> list[tuple[str, str]]:
-    """Return (path, format) of each disk in boot order; a stage that was skipped left them where the layout says."""
+def placed_disks(instance: Instance, state_dir: str) -> list[tuple[Volume, str, str]]:
+    """Return each volume with its path and format in boot order; what a skipped stage left is where the layout says."""
     ordered = sorted(instance.volumes, key=lambda one: one.boot_index if one.boot_index is not None else MAX_DISKS)
     home = instance_dir(state_dir, instance)
     return [
-        (one.path or posixpath.join(home, f"{one.name}.{one.backend}"), one.format or one.backend) for one in ordered
+        (one, one.path or posixpath.join(home, f"{one.name}.{one.backend}"), one.format or one.backend)
+        for one in ordered
     ]
+
+
+def disks(instance: Instance, state_dir: str) -> list[tuple[str, str]]:
+    """Return (path, format) of each disk in boot order."""
+    return [(path, kind) for _volume, path, kind in placed_disks(instance, state_dir)]
 
 
 def config_drive(instance: Instance, state_dir: str) -> str:
@@ -73,44 +80,32 @@ def config_drive(instance: Instance, state_dir: str) -> str:
     return instance.config_drive_path or posixpath.join(instance_dir(state_dir, instance), "config.iso")
 
 
-def _config_bus(instance: Instance, bus: str) -> str:
-    """Return the bus of the config drive: virtio beside virtio disks, else what the machine has a CD-ROM on."""
-    wanted = instance.image.properties.get("hw_cdrom_bus")
-    if wanted is not None and wanted not in TARGETS:
-        told = f"image {instance.image.name} has hw_cdrom_bus='{wanted}': this collection knows {', '.join(TARGETS)}"
-        raise ItemError(told, fault="request")
-    q35 = "q35" in str(instance.image.properties.get("hw_machine_type", ""))
-    other = bus if bus in ("virtio", "scsi") else "sata" if q35 else "ide"
-    return wanted or other
-
-
-def _target(bus: str, used: dict[str, int]) -> str:
-    """Return the next device name on a bus and count it."""
-    prefix = TARGETS[bus]
-    index = used.get(prefix, 0)
-    if index >= MAX_DISKS:
-        raise ItemError(f"a guest has at most {MAX_DISKS} disks on bus {bus}", fault="request")
-    used[prefix] = index + 1
-    return prefix + chr(ord("a") + index)
+def bus_of(volume: Volume, instance: Instance) -> str:
+    """Return the bus of a disk: its own, or that of all disks of the image; a virtio disk cannot be a CD-ROM."""
+    bus = volume.disk_bus or chosen(instance, "hw_disk_bus")
+    if volume.device_type != "cdrom" or bus != "virtio":
+        return bus
+    return drive.bus({**instance.image.properties, "hw_disk_bus": "ide"})
 
 
 def _add_disks(devices: Any, instance: Instance, guest: Any) -> None:
-    """Write the volumes in boot order and then the config drive, read-only."""
-    bus = chosen(instance, "hw_disk_bus")
-    used: dict[str, int] = {}
-    for path, kind in disks(instance, guest.state_dir):
-        disk = add(devices, "disk", type_="file", device="disk")
-        thread = 1 if bus == "virtio" else None
-        add(disk, "driver", name="qemu", type_=kind, cache=guest.cache, discard="unmap", iothread=thread)
-        add(disk, "source", file=path)
-        add(disk, "target", dev=_target(bus, used), bus=bus)
+    """Write the volumes in boot order, and the config drive, read-only: the last of the virtio names, as in Nova.
+
+    There it is in nobody's way when disks come and go.
+    """
+    used: set[str] = set()
+    qos = flavor_qos(instance)
+    for volume, path, kind in placed_disks(instance, guest.state_dir):
+        bus = bus_of(volume, instance)
+        how = {"bus": bus, "target": target(bus, used), "cache": guest.cache, "qos": qos}
+        add_disk(devices, volume, path, kind, **how)
     path = config_drive(instance, guest.state_dir)
     if path:
-        bus = _config_bus(instance, bus)
-        disk = add(devices, "disk", type_="file", device="disk" if bus == "virtio" else "cdrom")
+        bus = drive.bus(instance.image.properties, instance.config_drive_bus or "auto")
+        disk = add(devices, "disk", type_="file", device=drive.device(bus, instance.config_drive_format))
         add(disk, "driver", name="qemu", type_="raw", cache=guest.cache)
         add(disk, "source", file=path)
-        add(disk, "target", dev=_target(bus, used), bus=bus)
+        add(disk, "target", dev=target(bus, used, last=bus == "virtio"), bus=bus)
         add(disk, "readonly")
     if devices.xpath("disk/target[@bus='scsi']"):
         add(devices, "controller", type_="scsi", index=0, model=chosen(instance, "hw_scsi_model"))

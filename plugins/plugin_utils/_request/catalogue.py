@@ -20,14 +20,33 @@ from .ranges import Address, Subnet, address, subnet
 Catalogue = dict[str, dict[str, Any]]
 
 
-def check(sound: dict[str, Catalogue], groups: dict[str, Any]) -> list[Problem]:
-    """Return what is wrong with the entries that fit the schema; `groups` is every security group there is."""
+def check(sound: dict[str, Catalogue], groups: dict[str, Any], projects: dict[str, Any]) -> list[Problem]:
+    """Return what is wrong with the entries that fit the schema.
+
+    `groups` is every security group and `projects` every project there is.
+    """
     return [
+        *images(sound["virtfleet_images"], projects),
         *networks(sound["virtfleet_networks"]),
         *security.check(sound["virtfleet_security_groups"], groups),
         *server_groups(sound["virtfleet_server_groups"]),
         *keypairs(sound["virtfleet_keypairs"]),
     ]
+
+
+def images(defined: Catalogue, projects: dict[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with whose the images are."""
+    for name, image in defined.items():
+        path = ("virtfleet_images", name)
+        visibility, owner, members = image.get("visibility", "public"), image.get("owner"), image.get("members", [])
+        if visibility != "public" and owner is None:
+            yield Problem(path, f"has no 'owner': a {visibility} image belongs to a project")
+        if members and visibility != "shared":
+            yield Problem((*path, "members"), f"does not go with visibility {visibility}: only shared images have them")
+        for place, project in [(("owner",), owner), *((("members", i), one) for i, one in enumerate(members))]:
+            if project is not None and project not in projects:
+                there = dict.fromkeys(sorted(projects))
+                yield security.not_there((*path, *place), project, "virtfleet_projects", there)
 
 
 def networks(defined: Catalogue) -> Iterator[Problem]:
@@ -95,13 +114,29 @@ def one_subnet(one: dict[str, Any], path: Path) -> Iterator[Problem]:
         yield Problem((*path, "cidr"), f"is {quoted(one['cidr'])}, which has host bits set: write {cidr}")
     if one.get("gateway") is not None and not usable(one["gateway"], cidr):
         yield Problem((*path, "gateway"), f"is {quoted(one['gateway'])}, which is no address for a router in {cidr}")
+    yield from route_problems(one.get("routes", []), cidr, (*path, "routes"))
     for index, server in enumerate(one.get("dns", [])):
         if address(server) is None:
             yield Problem((*path, "dns", index), f"is {quoted(server)}: it must be an address such as 10.0.0.1")
-    for index, pool in enumerate(one.get("pool", [])):
-        wrong = pool_problem(pool, cidr)
-        if wrong:
-            yield Problem((*path, "pool", index), f"is {quoted(pool)}{wrong}")
+    for key in ("pool", "reserved"):
+        for index, pool in enumerate(one.get(key, [])):
+            wrong = pool_problem(pool, cidr)
+            if wrong:
+                yield Problem((*path, key, index), f"is {quoted(pool)}{wrong}")
+
+
+def route_problems(routes: list[dict[str, str]], cidr: Subnet, path: Path) -> Iterator[Problem]:
+    """Yield what is wrong with the routes of a subnet; the way out of it is its gateway."""
+    for index, route in enumerate(routes):
+        target = subnet(route["to"])
+        if target is None or str(target) != route["to"] or target.version != cidr.version:
+            like = "10.8.0.0/16" if cidr.version == 4 else "fd00:8::/48"
+            yield Problem((*path, index, "to"), f"is {quoted(route['to'])}: it must be a range such as {like}")
+        elif target.prefixlen == 0:
+            yield Problem((*path, index, "to"), f"is {target}, which is the way out: write it as 'gateway'")
+        if not usable(route["via"], cidr):
+            says = f"is {quoted(route['via'])}, which is no address for a router in {cidr}"
+            yield Problem((*path, index, "via"), says)
 
 
 def usable(text: str, cidr: Subnet) -> bool:
@@ -168,7 +203,9 @@ def whole_subnet(one: dict[str, Any]) -> dict[str, Any]:
     first = str(cidr.network_address + 1) if cidr.num_addresses > 2 else None
     gateway = one.get("gateway", first)
     pool = [whole_pool(pool) for pool in one.get("pool", [])] or default_pool(cidr, gateway)
-    return {"cidr": str(cidr), "gateway": gateway, "dns": one.get("dns", []), "pool": pool}
+    reserved = {"reserved": [whole_pool(each) for each in one["reserved"]]} if one.get("reserved") else {}
+    routes = {"routes": one["routes"]} if one.get("routes") else {}
+    return {"cidr": str(cidr), "gateway": gateway, "dns": one.get("dns", []), **routes, "pool": pool, **reserved}
 
 
 def whole_pool(pool: str) -> str:

@@ -12,15 +12,19 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-from ...module_utils._model import naming, schema
-from . import catalogue, disks, security
+from ...module_utils._model import config_drive, naming, schema
+from ...module_utils._model.errors import ItemError
+from . import catalogue, disks, security, user_data
 from .problems import Path, Problem, listed, quoted
 from .ranges import address, subnet
+from .requests import boots_from_volume
 
 Entry = dict[str, Any]
 Record = dict[str, Any]
 
-MOST_USER_DATA = 65535
+MOST_FILE = 10240
+# What reaches the guest by its config drive and by nothing else.
+TOLD = ("user_data", "user_data_base64", "vendor_data", "admin_pass", "files", "key_name")
 # libvirt keeps a domain in the file <name>.xml and writes <name>.xml.new first; a file name has at most 255 bytes.
 MOST_DOMAIN_BYTES = 255 - len(".xml.new")
 
@@ -32,18 +36,31 @@ def resolve(written: Entry, path: Path, world: Any) -> tuple[list[Record], list[
     if one["state"] == "absent":
         world.find((*path, "project"), one["project"], "virtfleet_projects", problems)
         return [gone(one, name) for name in naming.expand(one["name"], one["count"])], problems
-    problems += [*single_problems(one, path), *drive_problems(one, path)]
+    problems += [*single_problems(one, path), *drive_problems(one, path), *user_data.problems(one, path)]
+    image = disks.boot_image(one, world)
+    one = {**one, "image": image} if image else one
     parts = found_parts(one, path, world, problems)
-    if parts["flavor"] and parts["image"]:
+    problems += bus_problems(one, parts["image"], path)
+    if parts["image"]:
+        problems += visibility_problems(one, parts["image"], path)
+    made = disks.found_disks(written_devices(one, written), parts, path, world, problems)
+    if parts["flavor"] and parts["image"] and not boots_from_volume({"volumes": made}):
         problems += size_problems(parts["flavor"], parts["image"], path)
     ports = found_ports(one, path, world, problems)
     if one["wait_for"] in ("address", "ssh") and not ports:
         problems.append(Problem((*path, "wait_for"), f"is '{one['wait_for']}', but there is no network to reach it by"))
     # A thing it names may have a problem of its own, told where it is defined.
     whole = all(parts[key] for key in parts if one.get(key)) and len(ports) == len(one.get("networks", ports))
-    if problems or not whole:
+    if problems or not whole or not made:
         return [], problems
-    return [record(one, name, parts, ports) for name in naming.expand(one["name"], one["count"])], []
+    names = naming.expand(one["name"], one["count"])
+    return [record(one, name, index, parts, ports, made) for index, name in enumerate(names)], []
+
+
+def written_devices(one: Entry, written: Entry) -> Entry:
+    """Return the entry with the image that the user wrote and not that of a block device."""
+    image = written.get("image")
+    return {**{key: value for key, value in one.items() if key != "image"}, **({"image": image} if image else {})}
 
 
 def look_up(written: Entry, path: Path, world: Any) -> tuple[list[Record], list[Problem]]:
@@ -88,21 +105,38 @@ def single_problems(one: Entry, path: Path) -> Iterator[Problem]:
 
 
 def drive_problems(one: Entry, path: Path) -> Iterator[Problem]:
-    """Yield what is wrong with what the guest is told."""
-    size = len((one.get("user_data") or "").encode())
-    encoded = (size + 2) // 3 * 4
-    if encoded > MOST_USER_DATA:
-        yield Problem(
-            (*path, "user_data"),
-            f"is {size:,} bytes, {encoded:,} when base64-encoded: at most {MOST_USER_DATA:,} fit "
-            f"({MOST_USER_DATA // 4 * 3:,} plain), so let it fetch the rest from a URL",
-        )
-    told = [key for key in ("user_data", "admin_pass", "files", "key_name") if one.get(key)]
+    """Yield what of all that the guest is told does not go together."""
+    told = [key for key in TOLD if one.get(key)]
     if told and one["config_drive"] == "none":
         yield Problem((*path, "config_drive"), f"is 'none', so the guest would never see its {listed(told)}")
     paths = [file["path"] for file in one["files"]]
     for again in dict.fromkeys(name for index, name in enumerate(paths) if name in paths[:index]):
         yield Problem((*path, "files"), f"has {quoted(again)} twice: once is enough")
+    for index, file in enumerate(one["files"]):
+        yield from file_problems(file, (*path, "files", index))
+
+
+def file_problems(file: dict[str, str], path: Path) -> Iterator[Problem]:
+    """Yield what is wrong with a file for the guest."""
+    given = [key for key in ("content", "content_base64") if key in file]
+    if len(given) != 1:
+        says = "has both 'content' and 'content_base64'" if given else "has neither 'content' nor 'content_base64'"
+        yield Problem(path, f"{says}: write one of them")
+        return
+    content = user_data.decoded(file, "content")
+    if content is None:
+        yield Problem((*path, "content_base64"), "is not base64: make it with `base64 -w0` or the filter b64encode")
+    elif len(content) > MOST_FILE:
+        yield Problem((*path, *given), f"is {len(content):,} bytes: at most {MOST_FILE:,} fit")
+
+
+def bus_problems(one: Entry, image: dict[str, Any] | None, path: Path) -> Iterator[Problem]:
+    """Yield a bus that no config drive can be plugged to."""
+    if image and one["config_drive"] != "none":
+        try:
+            config_drive.bus(image["properties"])
+        except ItemError as error:
+            yield Problem((*path, "image"), f"has the property {error}")
 
 
 def found_parts(one: Entry, path: Path, world: Any, problems: list[Problem]) -> dict[str, Any]:
@@ -113,13 +147,28 @@ def found_parts(one: Entry, path: Path, world: Any, problems: list[Problem]) -> 
         ("flavor", "virtfleet_flavors"),
         ("image", "virtfleet_images"),
         ("server_group", "virtfleet_server_groups"),
+        ("cell", "virtfleet_cells"),
         ("key_name", "virtfleet_keypairs"),
     ):
         parts[key] = world.find((*path, key), one[key], variable, problems) if key in one else None
-    parts.pop("project")
+    for key in ("project", "cell"):
+        parts.pop(key)
     parts["flavor"] = parts["flavor"] and schema.defaults(schema.FLAVOR) | parts["flavor"]
     parts["image"] = parts["image"] and schema.defaults(schema.IMAGE) | parts["image"]
     return parts
+
+
+def visibility_problems(one: Entry, image: dict[str, Any], path: Path) -> Iterator[Problem]:
+    """Yield that the image is not for the instance's project, as Glance would not show it to that."""
+    project = one["project"]
+    if image["visibility"] == "public" or project in (image.get("owner"), *image["members"]):
+        return
+    way_out = "add it to the image's members" if image["visibility"] == "shared" else "make the image shared or public"
+    says = (
+        f"is {quoted(one['image'])}, which is {image['visibility']} to project {quoted(image.get('owner') or 'none')} "
+        f"and not for project {quoted(project)}: {way_out}, or take another"
+    )
+    yield Problem((*path, "image"), says)
 
 
 def size_problems(flavor: dict[str, Any], image: dict[str, Any], path: Path) -> Iterator[Problem]:
@@ -148,6 +197,7 @@ def found_ports(one: Entry, path: Path, world: Any, problems: list[Problem]) -> 
         problems += security.pair_problems(pairs, (*place, "allowed_address_pairs"))
         port["fixed_ip"] = wanted.get("fixed_ip")
         port["port_security"] = wanted.get("port_security", port["port_security"])
+        port.update({"port_isolated": True} if wanted.get("port_isolated") else {})
         problems += [*fixed_ip_problems(port, (*place, "fixed_ip")), *unguarded_problems(one, port, wanted, place)]
         if not problems:
             port["security_groups"] = groups if port["port_security"] else []
@@ -235,7 +285,9 @@ def gone(one: Entry, name: str) -> Record:
     return {**found, "host": None, "state": "absent", "ports": [], "volumes": []}
 
 
-def record(one: Entry, name: str, parts: dict[str, Any], ports: list[dict[str, Any]]) -> Record:
+def record(
+    one: Entry, name: str, index: int, parts: dict[str, Any], ports: list[dict[str, Any]], made: list[dict[str, Any]]
+) -> Record:
     """Return the record of one instance: complete, and without secrets."""
     identity = naming.instance_uuid(one["project"], name)
     made = {
@@ -247,8 +299,8 @@ def record(one: Entry, name: str, parts: dict[str, Any], ports: list[dict[str, A
         "hostname": one.get("hostname") or naming.hostname(name, identity),
         "state": one["state"],
         "flavor": {"name": one["flavor"], **without_description(parts["flavor"], "extra_specs")},
-        "image": {"name": one["image"], **without_description(parts["image"], "properties")},
-        "volumes": disks.local_disks(parts["flavor"], parts["image"], one["volume_backend"]),
+        "image": {"name": one.get("image", ""), **of_the_file(parts["image"] or schema.defaults(schema.IMAGE))},
+        "volumes": disks.of_instance(made, one, name),
         "ports": [own_port(one["project"], name, index, port) for index, port in enumerate(ports)],
         "keys": [{"name": one["key_name"], "public_key": parts["key_name"].strip()}] if parts["key_name"] else [],
         "metadata": one["metadata"],
@@ -257,7 +309,11 @@ def record(one: Entry, name: str, parts: dict[str, Any], ports: list[dict[str, A
         "server_group": parts["server_group"] and {"name": one["server_group"], "rules": {}, **parts["server_group"]},
         "wait_for": one["wait_for"],
         "config_drive": one["config_drive"],
-        "user_data_digest": naming.user_data_digest(identity, one.get("user_data"), one["files"]),
+        "config_drive_format": one["config_drive_format"],
+        "launch_index": index,
+        "user_data_digest": naming.user_data_digest(
+            identity, one.get("user_data") or one.get("user_data_base64"), one["files"], one.get("vendor_data")
+        ),
         "scheduling": {
             "entry": one["name"],
             "hints": one["hints"],
@@ -266,6 +322,7 @@ def record(one: Entry, name: str, parts: dict[str, Any], ports: list[dict[str, A
             "ignore_hosts": one["ignore_hosts"],
             "min_count": one.get("min_count"),
             "spread": one.get("spread"),
+            **({"cell": one["cell"]} if one.get("cell") else {}),
         },
     }
     return {**made, "spec_digest": naming.spec_digest(made)}
@@ -275,6 +332,18 @@ def without_description(part: dict[str, Any], properties: str) -> dict[str, Any]
     """Return the flavor or image as records have it: no words for people, and properties as texts."""
     kept = {key: value for key, value in part.items() if key != "description"}
     return {**kept, properties: {key: as_text(value) for key, value in part[properties].items()}}
+
+
+def image_records(images: dict[str, dict[str, Any]]) -> list[Record]:
+    """Return the images of a catalogue that has nothing wrong with it, as instance records have them, by name."""
+    whole = {name: schema.defaults(schema.IMAGE) | dict(images[name]) for name in sorted(images)}
+    return [{"name": name, **of_the_file(image)} for name, image in whole.items()]
+
+
+def of_the_file(image: dict[str, Any]) -> dict[str, Any]:
+    """Return the image as records have it: not whose it is, which may change while guests of it run."""
+    kept = without_description(image, "properties")
+    return {key: value for key, value in kept.items() if key not in ("visibility", "owner", "members")}
 
 
 def as_text(value: str | int | bool) -> str:

@@ -43,11 +43,15 @@ def kept(record: Record, found: Record) -> Record:
     return {**record, "ports": ports, **{key: found[key] for key in KEPT_KEYS if found.get(key) is not None}}
 
 
-def scheduler_requests(records: Iterable[Record], existing: Iterable[Mapping[str, Any]] = ()) -> list[dict[str, Any]]:
+def scheduler_requests(
+    records: Iterable[Record], existing: Iterable[Mapping[str, Any]] = (), hosts: Iterable[Mapping[str, Any]] = ()
+) -> list[dict[str, Any]]:
     """Return one request for each entry of virtfleet_instances of which an instance is still to be placed.
 
-    An instance that a host told about, that has a host or that has failed is not asked for.
+    An instance that a host told about, that has a host or that has failed is not asked for. One with a volume that a
+    host has in its own directory goes to that host.
     """
+    homes = {one: host["name"] for host in hosts for one in (host.get("extra") or {}).get("volumes") or []}
     there = {one["uuid"]: one for one in map(flat, existing) if one.get("uuid")}
     asked: dict[tuple[str, str], list[Record]] = {}
     met: dict[tuple[str, str], int] = {}
@@ -59,7 +63,13 @@ def scheduler_requests(records: Iterable[Record], existing: Iterable[Mapping[str
             met[key] = met.get(key, 0) + 1
         else:
             asked.setdefault(key, []).append(record)
-    return [one_request(group, met.get(key, 0), there) for key, group in asked.items()]
+    return [at_home(one_request(group, met.get(key, 0), there), group[0], homes) for key, group in asked.items()]
+
+
+def at_home(request: dict[str, Any], record: Record, homes: Mapping[str, str]) -> dict[str, Any]:
+    """Return the request with the host that has the instance's volumes, where the user names none."""
+    found = [homes[one["id"]] for one in record["volumes"] if one.get("id") in homes]
+    return {**request, "requested_host": found[0]} if found and not request["requested_host"] else request
 
 
 def one_request(group: list[Record], met: int, there: Mapping[str, Record]) -> dict[str, Any]:
@@ -82,7 +92,13 @@ def one_request(group: list[Record], met: int, there: Mapping[str, Record]) -> d
         "availability_zone": first["availability_zone"],
         "ignore_hosts": sorted({host for one in group for host in one["scheduling"].get("ignore_hosts") or ()}),
         **{key: scheduling.get(key) for key in SCHEDULING_KEYS},
+        **({"boot_from_volume": True} if boots_from_volume(first) else {}),
     }
+
+
+def boots_from_volume(record: Record) -> bool:
+    """Say whether the root disk has a life of its own and is no part of what the host promises, as in Nova."""
+    return any(one.get("id") and one.get("boot_index") == 0 for one in record.get("volumes") or ())
 
 
 def with_members(record: Record, there: Mapping[str, Record]) -> dict[str, Any] | None:
@@ -111,14 +127,19 @@ def secrets_of(records: Iterable[Record], instances: Iterable[Mapping[str, Any]]
 
 def entry_secrets(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Return the secrets of an entry that has any, as module config_drives takes them: contents in base64."""
-    secrets: dict[str, Any] = {}
-    if entry.get("user_data"):
-        secrets["user_data"] = base64_of(entry["user_data"])
-    if entry.get("admin_pass"):
-        secrets["admin_pass"] = entry["admin_pass"]
+    secrets: dict[str, Any] = {key: entry[key] for key in ("admin_pass", "vendor_data") if entry.get(key)}
+    if entry.get("user_data") or entry.get("user_data_base64"):
+        secrets["user_data"] = in_base64(entry, "user_data")
     if entry.get("files"):
-        secrets["files"] = {one["path"]: base64_of(one["content"]) for one in entry["files"]}
+        secrets["files"] = {one["path"]: in_base64(one, "content") for one in entry["files"]}
     return secrets
+
+
+def in_base64(entry: Mapping[str, Any], key: str) -> str:
+    """Return in base64 what the user wrote as text or, with `_base64` behind the key, in base64."""
+    if entry.get(key) is None:
+        return "".join(entry[f"{key}_base64"].split())
+    return base64_of(entry[key])
 
 
 def base64_of(text: str) -> str:

@@ -48,7 +48,7 @@ def request(variables: dict[str, Any], existing: Iterable[Record] = ()) -> tuple
     problems = validate(given)
     spec = plain(given)
     world = world_of(spec, problems)
-    problems += catalogue.check(world.sound, spec["virtfleet_security_groups"])
+    problems += catalogue.check(world.sound, spec["virtfleet_security_groups"], world.names["virtfleet_projects"])
     world = world_of(spec, problems)
     records: list[Record] = []
     places: list[Path] = []
@@ -105,6 +105,10 @@ def twice(records: list[Record], places: list[Path]) -> Iterator[Problem]:
 def shared_things(one: Record) -> Iterator[tuple[tuple, str, str]]:
     """Yield what no other instance may have: a key to compare, the words for it, and the way out."""
     yield ("domain", one["domain"]), f"the libvirt name {quoted(one['domain'])}", "rename one of them"
+    for volume in one["volumes"]:
+        if volume.get("id"):
+            cure = "a volume is attached to one instance"
+            yield ("volume", volume["id"]), f"the volume {quoted(volume['name'])}", cure
     for port in one["ports"]:
         yield ("mac", port["mac"]), f"the MAC {port['mac']}", "rename one of them; MACs are made of names"
         if port["fixed_ip"]:

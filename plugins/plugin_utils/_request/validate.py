@@ -127,6 +127,8 @@ def one_sentence(error: jsonschema.ValidationError, value: Any, wanted: Any) -> 
         return f"is empty: it must have at least {wanted} character{'s' if wanted > 1 else ''}"
     if error.validator == "maxLength":
         return f"has {len(value)} characters: it may have at most {wanted}"
+    if error.validator == "minItems":
+        return f"is an empty list: it must have at least {wanted} entr{'ies' if wanted > 1 else 'y'}"
     if error.validator in ("maxItems", "maxProperties"):
         return f"has {len(value)} entries: it may have at most {wanted}"
     if error.validator == "uniqueItems":

@@ -109,9 +109,9 @@ def measure(size: int, like: dict[str, Any]) -> dict[str, float]:
             raise SystemExit(f"{len(refused)} claims were refused: {refused[0]}")
         with reading(url) as connection:
             claims = timed("read the registry", lambda: report.instances(connection, "2026-01-01 10:00:00"))
-    empty = {"ports": [], "stray": {"taps": [], "missing": []}, "rules_stand": True}
+    empty = {"traces": [], "unread": {}}
     names = [one["name"] for one in fleet]
-    timed("audit", lambda: audit(fleet, claims, dict.fromkeys(names, empty), {name: [] for name in names}))
+    timed("audit", lambda: audit(fleet, claims, dict.fromkeys(names, empty)))
     rows = [{**guest["record"], "host": one["name"]} for one in fleet for guest in one["instances"]]
     timed("report", lambda: table(rows))
     return seconds

@@ -290,3 +290,11 @@ def test_rules_of_the_state_go_with_the_last_port(node):
     assert f"table inet {sg.STATE}" in nft.listing() or nft.tracks_bridges()
     node.unplug(with_groups(5, DEFAULT))
     assert nft.listing() == ""
+
+
+def test_isolated_ports_reach_the_host_and_not_each_other(boot, node):
+    all_in = group("all", {}, OUT)
+    one, two = boot(*(with_groups(number, all_in, port_isolated=True) for number in (1, 2)))
+    assert one.pings("172.29.0.1") and not one.pings(two.ip)
+    assert [each.changed for each in node.plug(with_groups(2, all_in))] == [True], "live, without unplugging"
+    assert one.pings(two.ip)

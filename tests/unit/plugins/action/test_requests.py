@@ -9,7 +9,13 @@ import importlib.util
 import json
 import pathlib
 
+import yaml
+
+from ansible_collections.virtfleet.compute.plugins.action import requests
+from ansible_collections.virtfleet.compute.plugins.plugin_utils._request import resolve
+
 TESTS = pathlib.Path(__file__).resolve().parents[1]
+ROOT = pathlib.Path(__file__).resolve().parents[4]
 spec = importlib.util.spec_from_file_location("fleet_tests", TESTS / "callback/test_fleet.py")
 fleet = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(fleet)
@@ -30,7 +36,7 @@ PLAY = """
             image: tiny
             security_groups: [web]
             user_data: "SECRET {{ 'SECRET' }}"
-            admin_pass: $6$SECRET
+            admin_pass: $6$SALT$SECRET
             files: [{path: /x, content: SECRET}]
       register: result
     - ansible.builtin.copy: {content: "{{ result | to_json }}", dest: result.json, mode: "0600"}
@@ -60,3 +66,23 @@ def test_check_mode_gives_the_same(tmp_path):
 def test_an_unknown_option_is_refused(tmp_path):
     text, code = fleet.run(tmp_path, PLAY.replace("flavors:", "flavours:"))
     assert code != 0 and "flavours" in text
+
+
+def test_the_ready_images_are_there_whole_and_give_way_to_those_of_the_user(tmp_path):
+    ready = yaml.safe_load((ROOT / "roles/request/vars/main.yml").read_text())["__request_ready_images"]
+    assert {"debian-12", "debian-13", "ubuntu-24.04", "fedora-44", "almalinux-10", "cirros-0.6.3"} <= set(ready)
+    own = {"debian-12": {"url": "file:///srv/mine.qcow2"}}
+    images, problems = whole(ready, own)
+    assert problems == []
+    assert [one["name"] for one in images] == sorted(ready)
+    told = {one["name"]: one for one in images}
+    assert told["debian-12"]["url"] == "file:///srv/mine.qcow2" and told["debian-12"]["checksum"] is None
+    assert all(one["checksum"] and one["min_disk_gb"] for one in images if one["name"] != "debian-12")
+    assert not {"visibility", "owner", "members"} & set(told["debian-13"])
+
+
+def whole(ready, own):
+    """Return the records of the catalogue and what is wrong with it."""
+    images = requests.with_ready(ready, own)
+    _records, problems = resolve.request({"virtfleet_images": images})
+    return requests.image_records(images), problems

@@ -80,6 +80,8 @@ def test_nocloud_without_secrets_still_has_the_files_that_make_it_one(instance):
 def test_openstack_metadata(instance, secrets):
     found = made(instance, secrets, "openstack")
     assert sorted(found) == [
+        "ec2/latest/meta-data.json",
+        "ec2/latest/user-data",
         "openstack/content/0000",
         "openstack/latest/meta_data.json",
         "openstack/latest/network_data.json",
@@ -93,7 +95,53 @@ def test_openstack_metadata(instance, secrets):
     assert meta["files"] == [{"path": "/etc/motd", "content_path": "/content/0000"}]
     assert meta["meta"] == {"rôle": "wéb"} and "admin_pass" not in meta
     assert found["openstack/content/0000"] == "grüße\n"
-    assert "$6$salt$hash" in found["openstack/latest/vendor_data.json"]["cloud-init"]
+    assert "$6$salt$hash" in found["openstack/latest/vendor_data.json"]["cloud-init"][0]
+
+
+def test_ec2_metadata(instance, secrets):
+    found = made({**instance, "launch_index": 2, "flavor": {"name": "m1.small"}}, secrets, "openstack")
+    assert found["openstack/latest/meta_data.json"]["launch_index"] == 2
+    assert found["ec2/latest/user-data"] == found["openstack/latest/user_data"]
+    assert found["ec2/latest/meta-data.json"] == {
+        "ami-launch-index": 2,
+        "hostname": "web-1",
+        "instance-id": f"i-{instance['uuid'][:8]}",
+        "instance-type": "m1.small",
+        "local-hostname": "web-1",
+        "local-ipv4": "192.0.2.31",
+        "placement": {"availability-zone": ""},
+        "public-keys": {"0": {"openssh-key": "ssh-ed25519 AAAA ops"}},
+    }
+
+
+def test_vendor_data_comes_before_ours_and_so_loses_to_it(instance, secrets):
+    vendor = "#!/bin/sh\necho vendor\n"
+    found = made(instance, {**secrets, "vendor_data": vendor}, "nocloud")["vendor-data"]
+    kind, _newline, archive = found.partition("\n")
+    assert kind == "#cloud-config-archive"
+    assert [one["content"].split("\n")[0] for one in json.loads(archive)] == ["#!/bin/sh", "#cloud-config"]
+    parts = made(instance, {**secrets, "vendor_data": vendor}, "openstack")["openstack/latest/vendor_data.json"]
+    assert parts["cloud-init"][0] == vendor and "write_files" not in parts["cloud-init"][1]
+    assert made(instance, {"vendor_data": vendor}, "nocloud")["vendor-data"] == vendor
+
+
+def test_routes_of_a_subnet_are_those_of_the_guests_with_an_address_in_it(instance):
+    first = instance["ports"][0]
+    first["subnets"] = [
+        {"cidr": "192.0.2.0/24", "routes": [{"to": "10.8.0.0/16", "via": "192.0.2.254"}]},
+        {"cidr": "2001:db8::/64", "routes": [{"to": "fd00:8::/48", "via": "2001:db8::fe"}]},
+        {"cidr": "203.0.113.0/24", "routes": [{"to": "10.9.0.0/16", "via": "203.0.113.1"}]},
+    ]
+    ethernets = network.version_2(tuple(instance["ports"]))["ethernets"]
+    assert ethernets["eth0"]["routes"] == [
+        {"to": "0.0.0.0/0", "via": "192.0.2.1"},
+        {"to": "10.8.0.0/16", "via": "192.0.2.254"},
+        {"to": "fd00:8::/48", "via": "2001:db8::fe"},
+    ]
+    assert "routes" not in ethernets["eth1"]
+    networks = network.network_data(tuple(instance["ports"]))["networks"]
+    assert networks[0]["routes"][1] == {"network": "10.8.0.0", "netmask": "255.255.0.0", "gateway": "192.0.2.254"}
+    assert networks[1]["routes"][1] == {"network": "fd00:8::", "netmask": "ffff:ffff:ffff::", "gateway": "2001:db8::fe"}
 
 
 def test_openstack_network(instance, secrets):
@@ -136,6 +184,7 @@ def test_a_guest_without_ports_has_no_network():
         ({"user_data": "not base64 at all"}, "user_data is not base64"),
         ({"user_data": base64.b64encode(bytes(49152)).decode()}, "user_data is 65536 characters in base64, but 65535"),
         ({"admin_pass": "hunter2"}, "admin_pass is not a hash"),
+        ({"admin_pass": "$y$j9T$hunter2$hunter2"}, "admin_pass is not a hash"),
         ({"files": {"etc/motd": ""}}, "file 'etc/motd' must be an absolute path"),
         ({"files": {"/a/../../b": ""}}, "must be an absolute path"),
         ({"files": {"/etc/motd": "%%%"}}, "file /etc/motd is not base64"),

@@ -10,10 +10,12 @@ import subprocess
 
 import pytest
 
-from ansible_collections.virtfleet.compute.plugins.module_utils._config_drive import drive, iso
+from ansible_collections.virtfleet.compute.plugins.module_utils._config_drive import drive, iso, vfat
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 
 needs_isoinfo = pytest.mark.skipif(shutil.which("isoinfo") is None, reason="isoinfo of genisoimage is not installed")
+
+needs_mtools = pytest.mark.skipif(shutil.which("mcopy") is None, reason="mcopy of mtools is not installed")
 
 
 @pytest.fixture
@@ -45,6 +47,34 @@ def test_an_iso_reads_back_as_written():
     path.unlink()
     assert label == "cidata"
     assert {name: content for name, content in contents.items() if name in files} == files
+
+
+@needs_mtools
+@pytest.mark.parametrize("size", [0, 3 * 2**20])
+def test_a_vfat_reads_back_as_written(tmp_path, size):
+    files = {"meta-data": b"{}", "user-data": b"", "a/b/deep file.json": bytes(range(256)) * 300, "a/x": bytes(size)}
+    path = tmp_path / "drive"
+    path.write_bytes(vfat.build("config-2", files))
+    for name, content in files.items():
+        shown = subprocess.run(["mtype", "-i", path, f"::/{name}"], check=True, capture_output=True)
+        assert shown.stdout == content
+    assert "CONFIG-2" in subprocess.run(["mlabel", "-s", "-i", path], check=True, capture_output=True, text=True).stdout
+    listed = subprocess.run(["mdir", "-/", "-b", "-i", path], check=True, capture_output=True, text=True).stdout
+    assert "::/meta-data\n" in listed and "::/a/b/deep file.json\n" in listed
+
+
+@needs_mtools
+def test_a_vfat_drive_is_another_drive_than_an_iso(provide, instance, secrets):
+    path = provide(instance, secrets).facts["config_drive_path"]
+    as_vfat = {**instance, "config_drive_format": "vfat"}
+    assert provide(as_vfat, secrets).changed and not provide(as_vfat, secrets).changed
+    assert pathlib.Path(path).read_bytes()[510:512] == b"\x55\xaa" and os.stat(path).st_mode & 0o777 == 0o600
+
+
+def test_missing_mtools_names_the_package(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(ItemError, match="mtools is not installed on this host: role compute_host"):
+        vfat.build("cidata", {})
 
 
 @needs_isoinfo
@@ -106,15 +136,27 @@ def test_who_wants_none_gets_none(provide, instance, tmp_path):
     assert not outcome.changed and not outcome.facts and not (tmp_path / "state").exists()
 
 
-def test_the_image_chooses_the_bus(provide, instance):
-    instance["image"]["properties"]["hw_cdrom_bus"] = "scsi"
-    assert provide(instance).facts["config_drive_bus"] == "scsi"
+@pytest.mark.parametrize(
+    "properties,asked,bus",
+    [
+        ({"hw_cdrom_bus": "scsi"}, "virtio", "scsi"),
+        ({"hw_disk_bus": "scsi"}, "virtio", "virtio"),
+        ({}, "auto", "virtio"),
+        ({"hw_disk_bus": "scsi"}, "auto", "scsi"),
+        ({"hw_disk_bus": "sata"}, "auto", "ide"),
+        ({"hw_disk_bus": "usb", "hw_machine_type": "q35"}, "auto", "sata"),
+    ],
+)
+def test_the_image_chooses_the_bus_then_the_operator_then_its_disk(provide, instance, properties, asked, bus):
+    instance["image"]["properties"] = properties
+    assert provide(instance, bus=asked).facts["config_drive_bus"] == bus
 
 
 @pytest.mark.parametrize(
     "change,reason",
     [
         ({"config_drive": "floppy"}, "config_drive is 'floppy', but must be one of none, nocloud, openstack"),
+        ({"config_drive_format": "ext4"}, "config_drive_format is 'ext4', but must be one of iso9660, vfat"),
         ({"image": {"properties": {"hw_cdrom_bus": "fdc"}}}, "hw_cdrom_bus is 'fdc'"),
         ({"uuid": "../x"}, "is not a uuid"),
     ],

@@ -165,6 +165,9 @@ class Scripted:
     def destroy(self):
         return self._call("destroy", libvirt.VIR_DOMAIN_SHUTOFF)
 
+    def listAllCheckpoints(self, flags):
+        return []
+
     def undefineFlags(self, flags):
         return self._call("undefine")
 

@@ -86,9 +86,18 @@ def test_a_host_that_is_down_has_every_key(connection, tmp_path):
 def test_the_image_cache_shows_what_is_finished(tmp_path):
     images = tmp_path / "images"
     images.mkdir()
-    for name in ("abc.qcow2", "abc.qcow2.part", ".hidden", "abc.lock"):
+    for name in (
+        "abc.qcow2",
+        "abc.json",
+        "abc.part",
+        "abc.part.json",
+        "abc.part.plain",
+        "abc.json.new",
+        ".hidden",
+        "a.lock",
+    ):
         (images / name).write_text("")
-    assert host.cached_images(str(tmp_path)) == ["abc.qcow2"]
+    assert host.cached_images(str(tmp_path)) == ["abc.json", "abc.qcow2"]
     assert host.cached_images(str(tmp_path / "nowhere")) == []
 
 

@@ -5,13 +5,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.server
+import os
 import re
 import subprocess
 import threading
 import time
 
 import pytest
+
+from ansible_collections.virtfleet.compute.plugins.module_utils._images import cache, image
+from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 
 BLOCK = 64 * 1024
 
@@ -30,6 +35,8 @@ class WebServer(http.server.ThreadingHTTPServer):
         self.delay = 0.0  # seconds between two blocks
         self.etag = '"1"'
         self.redirect = None
+        self.lie = 0  # what the told length is more than the true one
+        self.shift = 0  # where a continued answer begins, beside where it should
 
     def url(self, path):
         return f"http://127.0.0.1:{self.server_port}{path}"
@@ -55,13 +62,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             start = 0
         if start and start >= len(body):
             return self.send_error(416)
+        start += server.shift if start else 0
         self.send_response(206 if server.ranges and asked and fresh else 200)
         if server.ranges and asked and fresh:
-            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
+            self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body) + server.lie}")
         if server.etag:
             self.send_header("ETag", server.etag)
         if server.length:
-            self.send_header("Content-Length", str(len(body) - start))
+            self.send_header("Content-Length", str(len(body) - start + server.lie))
         self.end_headers()
         end = len(body) if server.cut is None else min(len(body), start + server.cut)
         for position in range(start, end, BLOCK):
@@ -99,3 +107,35 @@ def disk(tmp_path_factory):
     command = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "raw", "good.qcow2"]
     subprocess.run(command, cwd=directory, check=True)
     return (directory / "good.qcow2").read_bytes()
+
+
+class Host:
+    """A host of the test: its cache and what it wants from the server."""
+
+    def __init__(self, directory, web, disk):
+        self.images, self.run_dir, self.web = str(directory / "images"), str(directory / "run"), web
+        web.files["/disk.qcow2"] = disk
+        self.digest = "sha256:" + hashlib.sha256(disk).hexdigest()
+
+    def image(self, **changes):
+        wanted = {"name": "disk", "url": self.web.url("/disk.qcow2"), "checksum": self.digest, "disk_format": "qcow2"}
+        return image.from_record({**wanted, **changes})
+
+    def ensure(self, seconds=0, limits=cache.NO_LIMITS, peers=(), **changes):
+        deadline = time.monotonic() + seconds if seconds else None
+        return cache.ensure(self.images, self.run_dir, self.image(**changes), deadline, limits, peers)
+
+    def refusal(self, **changes):
+        with pytest.raises(ItemError) as raised:
+            self.ensure(**changes)
+        assert cache.find(self.images, self.image(**changes)) is None
+        assert not [name for name in self.names() if name.endswith((".qcow2", ".raw"))]
+        return str(raised.value), raised.value.fault
+
+    def names(self):
+        return sorted(os.listdir(self.images))
+
+
+@pytest.fixture
+def host(tmp_path, web, disk):
+    return Host(tmp_path, web, disk)

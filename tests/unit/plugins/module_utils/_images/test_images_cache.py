@@ -10,49 +10,15 @@ import os
 import pathlib
 import resource
 import threading
-import time
 
 import pytest
 
-from ansible_collections.virtfleet.compute.plugins.module_utils._images import cache, image
-from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
-
-
-class Host:
-    """A host of the test: its cache and what it wants from the server."""
-
-    def __init__(self, directory, web, disk):
-        self.images, self.run_dir, self.web = str(directory / "images"), str(directory / "run"), web
-        web.files["/disk.qcow2"] = disk
-        self.digest = "sha256:" + hashlib.sha256(disk).hexdigest()
-
-    def image(self, **changes):
-        wanted = {"name": "disk", "url": self.web.url("/disk.qcow2"), "checksum": self.digest, "disk_format": "qcow2"}
-        return image.from_record({**wanted, **changes})
-
-    def ensure(self, seconds=0, **changes):
-        deadline = time.monotonic() + seconds if seconds else None
-        return cache.ensure(self.images, self.run_dir, self.image(**changes), deadline)
-
-    def refusal(self, **changes):
-        with pytest.raises(ItemError) as raised:
-            self.ensure(**changes)
-        assert cache.find(self.images, self.image(**changes)) is None
-        assert not [name for name in self.names() if name.endswith((".qcow2", ".raw"))]
-        return str(raised.value), raised.value.fault
-
-    def names(self):
-        return sorted(os.listdir(self.images))
-
-
-@pytest.fixture
-def host(tmp_path, web, disk):
-    return Host(tmp_path, web, disk)
+from ansible_collections.virtfleet.compute.plugins.module_utils._images import cache, records
 
 
 def test_an_image_is_cached_whole_and_read_only(host, disk):
     base = host.ensure()
-    path = pathlib.Path(cache.path(host.images, host.image()))
+    path = pathlib.Path(cache.path(host.images, cache.find(host.images, host.image())))
     assert path.read_bytes() == disk
     assert path.stat().st_mode & 0o7777 == 0o444
     assert (base.virtual_size, base.checksum, base.format) == (8 * 2**20, host.digest, "qcow2")
@@ -229,7 +195,7 @@ def test_a_server_that_cannot_resume_is_waited_for(host):
 
 
 def test_who_waits_for_another_run_says_so(host):
-    with cache.locked(os.path.join(host.run_dir, f"image-{host.image().id}.lock")):
+    with cache.locked(records.lock(host.run_dir, host.image().id)):
         assert host.ensure(seconds=0.1) == "disk: another run is fetching it"
     assert host.ensure(seconds=1).checksum == host.digest
 
@@ -262,7 +228,7 @@ def alterations():
 @pytest.mark.parametrize("alter,downloads", alterations(), ids=lambda one: getattr(one, "__name__", one))
 def test_an_altered_image_is_repaired_and_only_fetched_when_its_content_is_not_the_same(host, disk, alter, downloads):
     host.ensure()
-    path = cache.path(host.images, host.image())
+    path = cache.path(host.images, cache.find(host.images, host.image()))
     alter(path)
     assert cache.find(host.images, host.image()) is None
     host.ensure()

@@ -10,7 +10,7 @@ from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors im
 
 DIGEST = "sha256:" + "0a" * 32
 RECORD = {"name": "debian", "url": "https://one.example/debian.qcow2", "checksum": DIGEST, "disk_format": "qcow2"}
-BASE = images.Base("", "", "qcow2", 3 * 2**30, 1, 1, "")
+BASE = images.Base("", "", "", "qcow2", 3 * 2**30, 1, 1, "", "")
 
 
 def of(**changes):

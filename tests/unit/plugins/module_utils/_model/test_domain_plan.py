@@ -63,7 +63,7 @@ NEW = {"spec_digest": "2"}
     [
         ({"flavor": {"memory_mb": 512}, **NEW}, ["flavor.memory_mb"], ("define",)),
         ({"image": {"properties": {"hw_vif_model": "e1000"}}, **NEW}, ["image.properties"], ("define",)),
-        ({"ports": [port(), port(1)], **NEW}, ["ports", "addresses", "filters"], ("define",)),
+        ({"ports": [port(), port(1)], **NEW}, ["ports", "addresses", "subnets", "filters"], ("define",)),
         ({"flavor": {"disk_gb": 5}, **NEW}, ["flavor.disk_gb"], ("define",)),
         ({"flavor": {"name": "m1.other"}, **NEW}, ["flavor.name"], ("remember",)),
         ({"metadata": {"a": "b"}}, ["metadata"], ("remember",)),
@@ -156,3 +156,44 @@ def test_absent_removes_ours_only():
     assert plan_absent(wanted, None, True).steps == ("clean",)
     assert plan_absent(wanted, None, False).steps == ()
     assert plan_absent(wanted, existing(instance=None), True).steps == ()
+
+
+ROOT = {"name": "root", "backend": "qcow2", "size_gb": 3, "boot_index": 0}
+DATA = {"name": "data", "backend": "qcow2", "size_gb": 1, "id": "5f0c1a2b-0000-5000-8000-000000000001"}
+MORE = {"name": "more", "backend": "qcow2", "size_gb": 1, "id": "5f0c1a2b-0000-5000-8000-000000000002"}
+
+
+def with_volumes(state, *volumes):
+    instance = Instance.from_record(record(volumes=[ROOT, *volumes]))
+    return Domain(instance.domain, instance.uuid, state, shape(instance), instance, instance)
+
+
+@pytest.mark.parametrize(
+    "before, after, live",
+    [
+        ([], [DATA], ("attach 1",)),
+        ([DATA], [], ("detach 1",)),
+        ([DATA], [MORE], ("detach 1", "attach 2")),
+        ([DATA], [{**DATA, "size_gb": 2}], ("resize 1",)),
+        ([DATA, MORE], [MORE, DATA], ()),
+        ([], [{**DATA, "disk_bus": "sata"}], ()),
+        ([], [{**DATA, "device_type": "cdrom"}], ()),
+    ],
+)
+def test_volumes_come_go_and_grow_while_the_guest_runs(before, after, live):
+    named = tuple(step[:-1] + f"5f0c1a2b-0000-5000-8000-00000000000{step[-1]}" for step in live)
+    wanted = {"volumes": [ROOT, *after], **NEW}
+    made = plan(with_volumes("running", *before), **wanted)
+    changed = tuple(step for step in made.steps if step not in ("define", "remember"))
+    assert changed == named
+    assert bool(made.pending) == (not live and before != after[::-1])
+    stopped = plan(with_volumes("shutdown", *before), **{**wanted, "state": "stopped"})
+    assert stopped.steps in (("define",), ("remember",))
+
+
+def test_what_a_guest_boots_from_is_not_detached():
+    boot = {**DATA, "boot_index": 0}
+    instance = Instance.from_record(record(volumes=[boot]))
+    found = Domain(instance.domain, instance.uuid, "running", shape(instance), instance, instance)
+    with pytest.raises(ItemError, match="volume data of web-1 cannot change from 'present' to 'absent'"):
+        plan(found, **NEW)

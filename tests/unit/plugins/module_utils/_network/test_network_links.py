@@ -24,7 +24,7 @@ def test_a_new_tap_is_marked_before_it_is_anything_else():
         "tuntap add dev tap1 mode tap",
         "link set dev tap1 addrgenmode none",
         "link set dev tap1 alias virtfleet:1 address fe:54:00:00:00:01 mtu 1500 master br0 up",
-        "link set dev tap1 type bridge_slave guard on",
+        "link set dev tap1 type bridge_slave guard on isolated off",
     ]
 
 

@@ -17,7 +17,14 @@ import pytest
 
 from ansible_collections.virtfleet.compute.plugins.module_utils import _qemu_img
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
-from ansible_collections.virtfleet.compute.plugins.module_utils._volumes import file, guest_format, qcow2, raw, stage
+from ansible_collections.virtfleet.compute.plugins.module_utils._volumes import (
+    alone,
+    file,
+    guest_format,
+    qcow2,
+    raw,
+    stage,
+)
 
 MIB, GIB = 2**20, 2**30
 UUID = str(uuid.uuid5(uuid.NAMESPACE_URL, "vfs-web-1"))
@@ -440,3 +447,67 @@ def test_what_is_not_ours_stays_in_the_directory(host):
     (host.directory / "notes.txt").write_text("")
     assert not stage.planned_removal(host.instance(volumes=[]), host.state_dir).changed
     assert not host.withdraw(volumes=[]).changed and host.names() == ["notes.txt"]
+
+
+VOLUME = str(uuid.uuid5(uuid.NAMESPACE_URL, "vfs-volume"))
+ROOT = {"name": "root", "backend": "qcow2", "size_gb": 1, "boot_index": 0}
+
+
+def data(**more):
+    return {"name": "data", "id": VOLUME, "backend": "qcow2", "size_gb": 1, **more}
+
+
+def volume_files(host):
+    directory = pathlib.Path(host.state_dir, "volumes")
+    return sorted(os.listdir(directory)) if directory.is_dir() else []
+
+
+def test_a_volume_outlives_its_instance_and_the_next_one_gets_what_is_in_it(host):
+    made = host.provide(volumes=[ROOT, data()]).facts["volumes"][1]
+    inode = os.stat(made["path"]).st_ino
+    assert volume_files(host) == [f"{VOLUME}.json", f"{VOLUME}.qcow2"]
+    assert host.withdraw(volumes=[ROOT, data()]).changed
+    assert host.names() == [] and volume_files(host) == [f"{VOLUME}.json", f"{VOLUME}.qcow2"]
+    other = {**host.instance(volumes=[ROOT, data(size_gb=2)]), "uuid": str(uuid.uuid4())}
+    again = stage.provide(other, host.state_dir, host.run_dir)
+    assert again.before["data"]["size"] == GIB and again.facts["volumes"][1]["size"] == 2 * GIB
+    assert os.stat(made["path"]).st_ino == inode
+    with pytest.raises(ItemError, match="volume data has 2 GiB: 1 GiB would destroy data"):
+        host.provide(volumes=[ROOT, data()])
+
+
+def test_a_volume_that_shall_goes_with_its_instance(host):
+    volumes = [ROOT, data(delete_on_termination=True)]
+    host.provide(volumes=volumes)
+    assert host.withdraw(volumes=volumes).changed and volume_files(host) == []
+    assert not host.withdraw(volumes=volumes).changed
+
+
+@pytest.mark.parametrize("backend", ["qcow2", "raw"])
+def test_a_volume_of_a_shared_directory_is_found_by_another_host(host, tmp_path, backend):
+    shared = tmp_path / "nfs"
+    volumes = [data(backend=backend, pool={"directory": str(shared), "shared": True})]
+    with pytest.raises(ItemError, match=f"volume data: directory {shared} is not on this host: mount or make it"):
+        host.provide(volumes=volumes)
+    shared.mkdir()
+    assert host.provide(volumes=volumes).changed
+    outcome = stage.provide(host.instance(volumes=volumes), str(tmp_path / "other"), str(tmp_path / "run2"))
+    assert not outcome.changed and outcome.facts["volumes"][0]["path"] == str(shared / f"{VOLUME}.{backend}")
+
+
+def test_a_volume_alone_is_made_extended_and_deleted_unless_a_guest_has_it(host):
+    ways = (host.state_dir, host.run_dir)
+    assert alone.planned(data(), host.state_dir).changed and volume_files(host) == []
+    assert alone.provide(data(), *ways).changed and not alone.provide(data(), *ways).changed
+    grown = alone.provide(data(size_gb=3), *ways)
+    assert grown.changed and grown.facts["size"] == 3 * GIB
+    path = grown.facts["path"]
+    with subprocess.Popen([sys.executable, "-c", HOLD, path], stdout=subprocess.PIPE) as guest:
+        guest.stdout.readline()
+        for refused in (alone.planned_removal, lambda item, state: alone.withdraw(item, *ways)):
+            with pytest.raises(ItemError, match="volume data is in use by a guest: detach it first"):
+                refused(data(), host.state_dir)
+        guest.kill()
+    assert alone.planned_removal(data(), host.state_dir).changed and os.path.exists(path)
+    assert alone.withdraw(data(), *ways).changed and not alone.withdraw(data(), *ways).changed
+    assert volume_files(host) == [] and not os.path.isdir(os.path.join(host.state_dir, "instances", VOLUME))

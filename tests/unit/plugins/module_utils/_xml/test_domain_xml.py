@@ -30,7 +30,44 @@ FLAVOR_DISKS = [
     {"name": "ephemeral0", "backend": "raw", "size_gb": 5, "guest_format": "ext4"},
     {"name": "swap", "backend": "raw", "size_gb": 0, "size_mb": 512, "guest_format": "swap"},
 ]
+CLUSTER = {"pool": "vms", "user": "libvirt", "conf": "/etc/ceph/ceph.conf"}
+DATA_VOLUMES = [
+    {
+        "name": "boot",
+        "backend": "rbd",
+        "size_gb": 3,
+        "boot_index": 0,
+        "path": "vms/1",
+        "format": "raw",
+        "pool": CLUSTER,
+    },
+    {
+        "name": "data",
+        "backend": "raw",
+        "size_gb": 5,
+        "id": "5f0c1a2b-0000-5000-8000-000000000001",
+        "path": "/srv/nfs/data.raw",
+        "format": "raw",
+        "pool": {"directory": "/srv/nfs", "shared": True},
+        "cache": "writethrough",
+        "discard": "ignore",
+        "qos": {"total_iops_sec": 100},
+    },
+    {
+        "name": "monitors",
+        "backend": "rbd",
+        "id": "5f0c1a2b-0000-5000-8000-000000000002",
+        "path": "vms/2",
+        "format": "raw",
+        "pool": CLUSTER,
+        "hosts": [["192.0.2.1", 3300]],
+        "disk_bus": "scsi",
+    },
+    {"name": "tools", "backend": "raw", "id": "5f0c1a2b-0000-5000-8000-000000000003", "device_type": "cdrom"},
+]
+QOS = {"quota:disk_read_bytes_sec": "1048576", "quota:disk_write_iops_sec": "50"}
 CASES = {
+    "volumes": (record(volumes=DATA_VOLUMES, flavor={"extra_specs": QOS}), KVM),
     "flavor_disks": (record(volumes=FLAVOR_DISKS), KVM),
     "plain": (record(), KVM),
     "emulated": (record(), TCG),
@@ -102,7 +139,14 @@ def test_the_shape_of_the_document_is_the_shape_that_is_compared(name):
             {"image": {"properties": {"hw_qemu_guest_agent": "maybe"}}},
             "image debian-12 has hw_qemu_guest_agent='maybe'",
         ),
-        ({"image": {"properties": {"hw_cdrom_bus": "moon"}}}, "image debian-12 has hw_cdrom_bus='moon'"),
+        (
+            {"image": {"properties": {"hw_cdrom_bus": "moon"}}},
+            "hw_cdrom_bus is 'moon', but must be one of virtio, scsi, sata, ide, usb",
+        ),
+        (
+            {"flavor": {"extra_specs": {"quota:disk_total_iops_sec": "fast"}}},
+            "flavor m1.small has quota:disk_total_iops",
+        ),
         ({"name": "bell\x07"}, "<name> cannot hold 'bell\\x07'"),
         ({"domain": "half \ud83d"}, "<name> cannot hold"),
         ({"flavor": {"name": "nul\0"}}, "<flavor> cannot hold"),

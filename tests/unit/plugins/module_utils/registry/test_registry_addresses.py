@@ -46,6 +46,21 @@ def test_without_a_pool_all_but_gateway_name_server_network_and_broadcast():
     assert [take(book, name, subnet)[0] for name in "abcd"] == ["192.0.2.2", "192.0.2.4", "192.0.2.5", "192.0.2.6"]
 
 
+def test_what_is_reserved_is_given_only_to_whom_asks_for_it():
+    subnet = {
+        "cidr": "192.0.2.0/24",
+        "pool": ["192.0.2.20-192.0.2.30"],
+        "reserved": ["192.0.2.21-192.0.2.28", "192.0.2.30"],
+    }
+    book = Book()
+    assert [take(book, name, subnet)[0] for name in "ab"] == ["192.0.2.20", "192.0.2.29"]
+    with pytest.raises(ItemError, match="no address left"):
+        take(book, "c", subnet)
+    assert take(book, "d", subnet, fixed_ip="192.0.2.21") == ["192.0.2.21"]
+    large = {"cidr": "2001:db8::/64", "gateway": None, "reserved": ["2001:db8::1-2001:db8::ffff:ffff:ffff"]}
+    assert take(Book(), "a", large) == ["2001:db8:0:0:1::"]
+
+
 def test_one_address_of_each_version_and_the_second_subnet_when_the_first_is_full():
     first, second = {"cidr": "192.0.2.0/30"}, {"cidr": "198.51.100.0/24", "gateway": None}
     six = {"cidr": "2001:db8::/64"}

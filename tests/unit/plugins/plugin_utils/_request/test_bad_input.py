@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import base64
 import copy
+import gzip
 
 import pytest
 
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._request.problems import report
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._request.resolve import request
+from ansible_collections.virtfleet.compute.plugins.plugin_utils._request.user_data import multipart
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ops"
 GOOD = {
@@ -163,8 +166,37 @@ BAD = [
         "qcow",
         "virtfleet_images.tiny.disk_format is 'qcow': did you mean 'qcow2'? There is qcow2, raw",
     ),
+    ((*IMAGE, "url"), [], "virtfleet_images.tiny.url is an empty list: it must have at least 1 entry"),
+    ((*IMAGE, "url"), 5, "virtfleet_images.tiny.url is 5: it must be a text or a list; write it in quotes"),
+    (
+        (*IMAGE, "url"),
+        ["https://one.example/x", "ftp://x/y"],
+        f"virtfleet_images.tiny.url[1] is the text 'ftp://x/y': {URL}",
+    ),
+    (
+        (*IMAGE, "visibility"),
+        "privat",
+        "virtfleet_images.tiny.visibility is 'privat': did you mean 'private'? There is public, private, shared",
+    ),
+    ((*IMAGE, "visibility"), "private", "virtfleet_images.tiny has no 'owner': a private image belongs to a project"),
+    (
+        (*IMAGE, "owner"),
+        "shoop",
+        "virtfleet_images.tiny.owner is 'shoop', which is not in virtfleet_projects: "
+        "did you mean 'shop'? There is default, shop",
+    ),
+    (
+        (*IMAGE, "members"),
+        ["shop"],
+        "virtfleet_images.tiny.members does not go with visibility public: only shared images have them",
+    ),
     # network
     ((*LAN, "type"), "natt", "virtfleet_networks.lan.type is 'natt': did you mean 'nat'? There is nat, bridge, vxlan"),
+    (
+        (*LAN, "subnets", 0, "reserved"),
+        ["198.51.101.7"],
+        "virtfleet_networks.lan.subnets[0].reserved[0] is '198.51.101.7': 198.51.101.7 is outside 198.51.100.0/24",
+    ),
     (
         LAN,
         {"type": "vxlan"},
@@ -317,6 +349,101 @@ BAD = [
         f"{I0}.user_data is 49,150 bytes, 65,536 when base64-encoded: at most 65,535 fit (49,149 plain), "
         "so let it fetch the rest from a URL",
     ),
+    (
+        (*WEB, "user_data"),
+        "# cloud-config\npackages: [nginx]\n",
+        f"{I0}.user_data begins nearly like a cloud-config: its first line must be '#cloud-config', nothing else",
+    ),
+    (
+        (*WEB, "user_data"),
+        "#cloud-config\nruncmd: [a\nb: c\n",
+        f"{I0}.user_data says that it is a #cloud-config and is not YAML (line 3)",
+    ),
+    (
+        (*WEB, "user_data"),
+        "#cloud-config\n- a\n",
+        f"{I0}.user_data says that it is a #cloud-config and is no mapping: write 'key: value' below the first line",
+    ),
+    (
+        (*WEB, "user_data"),
+        "Content-Type: multipart/mixed; boundary=b\n\n--b\n",
+        f"{I0}.user_data is of several parts without a line 'MIME-Version: 1.0': cloud-init would not see them",
+    ),
+    (
+        (*WEB, "user_data"),
+        "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\nno part\n",
+        f"{I0}.user_data is no whole MIME message: make it with the filter virtfleet.compute.multipart",
+    ),
+    (
+        (*WEB, "user_data_base64"),
+        "#!/bin/sh",
+        f"{I0}.user_data_base64 is not base64: make it with `base64 -w0` or the filter b64encode",
+    ),
+    (
+        (*WEB, "user_data_base64"),
+        base64.b64encode(gzip.compress(b"#cloud-config\n")[:-4]).decode(),
+        f"{I0}.user_data_base64 begins like gzip and is no whole gzip file of at most 16 MiB unpacked",
+    ),
+    (
+        (*WEB, "user_data_base64"),
+        base64.b64encode(gzip.compress(b"#cloud-config\n[")).decode(),
+        f"{I0}.user_data_base64 says that it is a #cloud-config and is not YAML (line 3)",
+    ),
+    (
+        (*WEB, "vendor_data"),
+        "#cloud-config\n[",
+        f"{I0}.vendor_data says that it is a #cloud-config and is not YAML (line 3)",
+    ),
+    (
+        (*WEB, "admin_pass"),
+        "$y$j9T$abc$def",
+        f"{I0}.admin_pass is not right: it must be what `mkpasswd -m sha-512` prints, beginning with '$6$'; "
+        "cloud-init takes $y$ for a password in clear",
+    ),
+    ((*WEB, "files"), [{"path": "/x"}], f"{I0}.files[0] has neither 'content' nor 'content_base64': write one of them"),
+    (
+        (*WEB, "files"),
+        [{"path": "/x", "content": "", "content_base64": ""}],
+        f"{I0}.files[0] has both 'content' and 'content_base64': write one of them",
+    ),
+    (
+        (*WEB, "files"),
+        [{"path": "/x", "content_base64": "%"}],
+        f"{I0}.files[0].content_base64 is not base64: make it with `base64 -w0` or the filter b64encode",
+    ),
+    (
+        (*WEB, "files"),
+        [{"path": "/x", "content": "ü" * 5121}],
+        f"{I0}.files[0].content is 10,242 bytes: at most 10,240 fit",
+    ),
+    *(
+        (
+            (*WEB, "files"),
+            [{"path": path, "content": ""}],
+            f"{I0}.files[0].path is the text '{path}': it must be an absolute path of a file, without '..'",
+        )
+        for path in ("x", "/", "/a/", "/a//b", "/a/../b", "/..")
+    ),
+    (
+        (*IMAGE, "properties"),
+        {"hw_cdrom_bus": "floppy"},
+        f"{I0}.image has the property hw_cdrom_bus is 'floppy', but must be one of virtio, scsi, sata, ide, usb",
+    ),
+    (
+        (*SUBNET, "routes"),
+        [{"to": "10.8.0.1/16", "via": "198.51.100.3"}],
+        f"{SUBNET_0}.routes[0].to is '10.8.0.1/16': it must be a range such as 10.8.0.0/16",
+    ),
+    (
+        (*SUBNET, "routes"),
+        [{"to": "0.0.0.0/0", "via": "198.51.100.3"}],
+        f"{SUBNET_0}.routes[0].to is 0.0.0.0/0, which is the way out: write it as 'gateway'",
+    ),
+    (
+        (*SUBNET, "routes"),
+        [{"to": "10.8.0.0/16", "via": "10.8.0.1"}],
+        f"{SUBNET_0}.routes[0].via is '10.8.0.1', which is no address for a router in 198.51.100.0/24",
+    ),
     ((*WEB, "metadata"), {"a/b": "c"}, f"{I0}.metadata has the key 'a/b': it must be 1 to 255 letters, digits, "),
     ((*WEB, "metadata"), {"a": "c" * 256}, f"{I0}.metadata.a has 256 characters: it may have at most 255"),
     (
@@ -392,6 +519,27 @@ PAIRS = [
         f"{I0}.config_drive is 'none', so the guest would never see its user_data, key_name",
     ),
     (
+        [((*WEB, "user_data"), "#!/bin/sh"), ((*WEB, "user_data_base64"), "eA==")],
+        f"{I0}.user_data_base64 is there beside user_data: write one of them",
+    ),
+    (
+        [
+            ((*WEB, "user_data"), "#cloud-config\nwrite_files: []\n"),
+            ((*WEB, "files"), [{"path": "/x", "content": ""}]),
+        ],
+        f"{I0}.user_data has a 'write_files' of its own, so the guest would never see files: "
+        "write it in one of the two places",
+    ),
+    (
+        [
+            ((*WEB, "user_data"), multipart(["#!/bin/sh\n", "#cloud-config\npassword: x\n"])),
+            ((*WEB, "admin_pass"), "$6$salt$hash"),
+            ((*WEB, "config_drive"), "openstack"),
+        ],
+        f"{I0}.user_data has a 'password' of its own, so the guest would never see admin_pass: "
+        "write it in one of the two places",
+    ),
+    (
         [((*WEB, "networks"), []), ((*WEB, "wait_for"), "ssh")],
         f"{I0}.wait_for is 'ssh', but there is no network to reach it by",
     ),
@@ -436,6 +584,34 @@ def test_words_that_do_not_go_together(changes, sentence):
     assert problems[0].startswith(sentence) if sentence.endswith(" ") else problems == [sentence]
 
 
+@pytest.mark.parametrize(
+    "owned,way_out",
+    [
+        ({"visibility": "private", "owner": "shop"}, "make the image shared or public"),
+        ({"visibility": "shared", "owner": "shop"}, "add it to the image's members"),
+        ({"visibility": "shared", "owner": "shop", "members": ["ops"]}, "add it to the image's members"),
+    ],
+)
+def test_an_image_is_only_for_the_projects_that_may_see_it(owned, way_out):
+    projects = (("virtfleet_projects", "ops"), {})
+    image = (IMAGE, {"url": "file:///srv/tiny.qcow2", **owned})
+    problems, _records = told(projects, image)
+    assert problems == [
+        f"{I0}.image is 'tiny', which is {owned['visibility']} to project 'shop' and not for project 'default': "
+        f"{way_out}, or take another"
+    ]
+    for project in ["shop", *owned.get("members", [])]:
+        problems, records = told(projects, image, ((*WEB, "project"), project))
+        assert problems == []
+        assert not {"visibility", "owner", "members"} & set(records[0]["image"])
+
+
+def test_mirrors_go_into_the_record_as_they_are():
+    mirrors = ["https://one.example/x", "https://two.example/x"]
+    problems, records = told(((*IMAGE, "url"), mirrors))
+    assert problems == [] and records[0]["image"]["url"] == mirrors
+
+
 def test_all_problems_are_told_at_once_and_in_order():
     problems, _records = told(
         ((*FLAVOR, "vcpus"), 0),
@@ -456,11 +632,75 @@ def test_all_problems_are_told_at_once_and_in_order():
     ]
 
 
+BLANK = {"source_type": "blank", "destination_type": "volume", "volume_size": 1}
+DATA = {"source_type": "volume", "source": "data", "destination_type": "volume"}
+DEVICE_0 = f"{I0}.block_devices[0]"
+
+
+@pytest.mark.parametrize(
+    "devices,changes,sentence",
+    [
+        (
+            [{**DATA, "source": "dta"}],
+            [],
+            f"{DEVICE_0}.source is 'dta', which is not in virtfleet_volumes: did you mean",
+        ),
+        ([{**BLANK, "source": "data"}], [], f"{DEVICE_0}.source does not go with source_type blank: leave it out"),
+        ([{**DATA, "source": None}], [], f"{DEVICE_0}.source is empty (null)"),
+        ([DATA, DATA], [], f"{I0}.block_devices has the volume 'data' twice: once is enough"),
+        ([DATA], [((*WEB, "count"), 2)], f"{DEVICE_0}.source does not go with count 2: a volume is attached to one"),
+        ([{**BLANK, "volume_size": 0}], [], f"{DEVICE_0}.volume_size is 0: it must be at least 1"),
+        (
+            [{**BLANK, "destination_type": "local"}],
+            [],
+            f"{I0}.block_devices has local disks of 1 GiB, and the flavor's",
+        ),
+        (
+            [{**BLANK, "boot_index": 2}],
+            [],
+            f"{I0}.block_devices has the boot_index 2: they must be 0, 1, 2 ... each once",
+        ),
+        ([{**DATA, "boot_index": 0}], [], f"{DEVICE_0}.boot_index is 0, and the instance has an image too: leave one"),
+        (
+            [{**DATA, "source_type": "snapshot"}],
+            [],
+            f"{DEVICE_0}.source_type is 'snapshot', and volumes have no snapshots",
+        ),
+        (
+            [{**BLANK, "source_type": "image", "source": "tiny"}],
+            [],
+            f"{DEVICE_0}.boot_index must be 0 with source_type",
+        ),
+        (
+            [{**BLANK, "volume_type": "none"}],
+            [],
+            f"{DEVICE_0}.volume_type is 'none', which is not in virtfleet_volume_types",
+        ),
+        ([{**DATA, "volume_type": "nfs"}], [], f"{DEVICE_0}.volume_type goes only with a new volume: leave it out"),
+        ([DATA], [((*WEB, "project"), "shop")], f"{DEVICE_0}.source is 'data', a volume of project default"),
+        (
+            [DATA],
+            [(("virtfleet_instances", 1), {**SECOND, "block_devices": [DATA]})],
+            "gives 'db' the volume 'data' of",
+        ),
+        ([BLANK], [((*WEB, "image"), None)], f"{I0} has neither 'image' nor a block device with boot_index 0"),
+    ],
+)
+def test_a_block_device_that_cannot_be(devices, changes, sentence):
+    catalogue = [
+        (("virtfleet_volume_types",), {"nfs": {"backend": "raw", "directory": "/srv/nfs", "shared": True}}),
+        (("virtfleet_volumes",), {"data": {"size_gb": 1, "type": "nfs"}}),
+        ((*WEB, "block_devices"), devices),
+    ]
+    problems, _made = told(*catalogue, *changes)
+    assert any(sentence in one for one in problems), problems
+
+
 def test_very_many_problems_are_cut():
     spec = {"virtfleet_instances": [{}] * 100}
     lines = report(request(spec)[1]).splitlines()
-    assert lines[0] == "The request has 300 problems; nothing was done:"
-    assert lines[-1] == "and 270 more problems"
+    assert lines[0] == "The request has 200 problems; nothing was done:"
+    assert lines[-1] == "and 170 more problems"
     assert len(lines) == 32
 
 
@@ -475,6 +715,9 @@ def test_very_many_problems_are_cut():
         ((*WEB, "files"), [{"path": "/x", "content": {"SECRET": 1}}]),
         ((*WEB, "user_dta"), "SECRET"),
         ((*WEB, "user_data"), "SECRET" * 20000),
+        ((*WEB, "user_data"), "#cloud-config\nSECRET: [SECRET"),
+        ((*WEB, "user_data_base64"), "SECRET"),
+        ((*WEB, "vendor_data"), "#cloud-config\nSECRET"),
         (("virtfleet_keypairs", "ops"), "SECRET"),
         (("virtfleet_keypairs", "ops"), ["SECRET"]),
     ],

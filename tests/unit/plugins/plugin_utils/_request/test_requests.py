@@ -111,7 +111,7 @@ def test_an_absent_one_takes_over_all_its_undo_needs():
 def test_secrets_go_to_their_own_guests():
     entries = [
         {**WEB, "user_data": "u"},
-        {"name": "db", "flavor": "m1", "image": "tiny", "admin_pass": "$6$p", "count": None},
+        {"name": "db", "flavor": "m1", "image": "tiny", "admin_pass": "$6$s$p", "count": None},
     ]
     entries.append({"name": "plain", "flavor": "m1", "image": "tiny"})
     web, db, plain = records({**WEB, "user_data": "u"}), records({**entries[1], "count": 1}), records(entries[2])
@@ -119,5 +119,5 @@ def test_secrets_go_to_their_own_guests():
     assert told == {
         web[0]["uuid"]: {"user_data": "dQ=="},
         web[1]["uuid"]: {"user_data": "dQ=="},
-        db[0]["uuid"]: {"admin_pass": "$6$p"},
+        db[0]["uuid"]: {"admin_pass": "$6$s$p"},
     }

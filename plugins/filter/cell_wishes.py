@@ -1,18 +1,18 @@
 # Copyright (c) The virtfleet.compute authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Findings of an audit, in words."""
+"""The cells that instances name."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-name: audit_lines
-short_description: The findings of an audit as lines
+name: cell_wishes
+short_description: The cells that instances name
 description:
-  - A line for each finding, with its host, its evidence and its remedy.
+  - By UUID, of those that name one.
 options:
   _input:
-    description: What the filter P(virtfleet.compute.audit#filter) returned.
+    description: Instance records.
     type: list
     elements: dict
     required: true
@@ -21,19 +21,21 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Print what does not fit
+- name: Use it
   ansible.builtin.debug:
-    msg: "{{ found | virtfleet.compute.audit_lines }}"
+    msg: "{{ records | virtfleet.compute.cell_wishes }}"
 """
 
 RETURN = r"""
 _value:
-  description: The lines.
-  type: list
-  elements: str
+  description: By UUID the name of the cell.
+  type: dict
 """
 
-from ..plugin_utils._audit import audit_lines
+
+def cell_wishes(records):
+    """Return by uuid the cell that the spec names."""
+    return {one["uuid"]: one["scheduling"]["cell"] for one in records if (one.get("scheduling") or {}).get("cell")}
 
 
 class FilterModule:
@@ -41,4 +43,4 @@ class FilterModule:
 
     def filters(self):
         """Return the filter by its name."""
-        return {"audit_lines": audit_lines}
+        return {"cell_wishes": cell_wishes}

@@ -1,0 +1,82 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The keys with which the host's libvirt opens disks of a cluster. Private to this collection.
+
+A key is read from the host's own keyring and given to libvirt in its own protocol: it is in no argument list, record,
+result or log, and libvirt shows it to nobody again.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Any
+
+from .._model import naming
+from .._model.errors import ItemError
+from .._model.instance import Instance
+from .._xml.tree import add, etree, need_lxml, serialize
+from .connection import failing_to
+
+KEY = re.compile(r"^\s*key\s*=\s*(\S+)\s*$")
+SETTING = re.compile(r"^\s*keyring\s*=\s*(\S+)\s*$")
+
+
+def keyring_of(conf: str, user: str) -> str:
+    """Return the file that holds the user's key: what the section of the user, or else [global], says."""
+    section, found = "", {}
+    try:
+        with open(conf, encoding="utf-8") as lines:
+            for line in lines:
+                if line.lstrip().startswith("["):
+                    section = line.strip().strip("[]").strip()
+                elif match := SETTING.match(line):
+                    found[section] = match.group(1)
+    except OSError as error:
+        raise ItemError(f"the Ceph configuration {conf} cannot be read: {error.strerror}")
+    usual = f"/etc/ceph/ceph.client.{user}.keyring"
+    told = found.get(f"client.{user}") or found.get("client") or found.get("global") or usual
+    return told.replace("$name", f"client.{user}").replace("$cluster", "ceph").replace("$id", user)
+
+
+def ceph_key(conf: str, user: str) -> bytes:
+    """Return the user's key as libvirt takes it."""
+    path, section = keyring_of(conf, user), ""
+    try:
+        with open(path, encoding="utf-8") as lines:
+            for line in lines:
+                if line.lstrip().startswith("["):
+                    section = line.strip().strip("[]").strip()
+                elif section == f"client.{user}" and (match := KEY.match(line)):
+                    return base64.b64decode(match.group(1), validate=True)
+    except OSError as error:
+        raise ItemError(f"the keyring {path} of Ceph user {user} cannot be read: {error.strerror}")
+    except binascii.Error:
+        raise ItemError(f"the keyring {path} is broken: the key of client.{user} is not base64")
+    raise ItemError(f"the keyring {path} has no key of client.{user}: put it there with ceph auth get")
+
+
+def ensure(connection: Any, instance: Instance) -> None:
+    """libvirt has the key of every cluster that a disk of the instance is in."""
+    clusters = {
+        (one.pool.get("conf") or "/etc/ceph/ceph.conf", one.pool.get("user") or "libvirt")
+        for one in instance.volumes
+        if one.backend == "rbd"
+    }
+    for conf, user in sorted(clusters):
+        key = ceph_key(conf, user)
+        with failing_to(f"give libvirt the key of Ceph user {user}"):
+            secret = connection.secretDefineXML(secret_xml(conf, user), 0)
+            secret.setValue(key, 0)
+
+
+def secret_xml(conf: str, user: str) -> str:
+    """Return the document of the secret: kept over a restart of libvirt, as the keyring is, and never shown."""
+    need_lxml()
+    root = etree.Element("secret", ephemeral="no", private="yes")
+    add(root, "uuid", naming.ceph_secret_id(conf, user))
+    add(root, "description", "made by virtfleet.compute")
+    add(add(root, "usage", type_="ceph"), "name", f"client.{user} of {conf} (virtfleet)")
+    return serialize(root)

@@ -1,0 +1,143 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Saved ports, taps, bridges and rules, for the audit and the sweep. Private."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from .._model.errors import ItemError
+from .._model.trace import Place, Trace
+from . import links, members, nft, saved, unplug
+from .host import Host, World, read, rules_of
+
+
+def host_of(place: Place) -> Host:
+    """Return the host as the port stage names it."""
+    return Host(place.state_dir, place.run_dir)
+
+
+def age_of(path: str) -> int | None:
+    """Return how many seconds ago the file was written; of a link the kernel tells when it was first looked at."""
+    try:
+        return max(0, int(time.time() - os.lstat(path).st_mtime))
+    except OSError:
+        return None
+
+
+def seen(place: Place) -> World:
+    """Return what stands, looked at while no run is in the middle of a change."""
+    with saved.lock(place.run_dir):
+        return read(host_of(place))
+
+
+def find_ports(place: Place) -> list[Trace]:
+    """Return every saved port: of an instance without a domain it is stray, and so is one that its domain has not."""
+    found = []
+    for port in seen(place).saved.values():
+        path = saved.path_of(place.state_dir, port.id)
+        told = f"port {port.id} of {port.instance} is saved, with tap {port.tap}"
+        foreign = port.uuid in place.domains and not any(place.names(port.uuid, one) for one in (port.id, port.tap))
+        belongs = {"within": port.uuid} if foreign else {"owner": port.uuid}
+        remedy = f"ip link delete {port.tap}; rm {path}; boot.yml for any instance of this host loads the rules again"
+        evidence = f"{told}, and its domain has no such card" if foreign else told
+        found.append(Trace("port", port.id, evidence, remedy, age=age_of(path), old=age_of(path), **belongs))
+    return found
+
+
+def remove_port(place: Place, trace: Trace) -> None:
+    """Tap, file and rules of the port are gone, in this order."""
+    with saved.lock(place.run_dir):
+        ports = [port for port in read(host_of(place)).saved.values() if port.id == trace.name]
+        errors = unplug.remove(host_of(place), ports)
+    for tap, why in errors.items():
+        raise ItemError(f"cannot delete {tap}: {why}")
+
+
+def stray_links(place: Place, kind: str) -> dict[str, str]:
+    """Return the taps or bridges that carry our mark and that no saved port uses: name -> what follows the mark."""
+    ports = seen(place).saved
+    used = {port.bridge for port in ports.values()}
+    marked = {name: mark for name, mark in links.ours().items() if links.kind_of(name) == kind}
+    if kind == "tap":
+        return {name: mark for name, mark in marked.items() if mark not in ports}
+    return {name: mark for name, mark in marked.items() if name not in used and not ports_in(name)}
+
+
+def ports_in(bridge: str) -> list[str]:
+    """Return the links that are in the bridge."""
+    try:
+        return sorted(os.listdir(os.path.join(links.SYSFS, bridge, "brif")))
+    except OSError:
+        return []
+
+
+def find_links(place: Place, kind: str, evidence: str) -> list[Trace]:
+    """Return the links of one kind that belong to no saved port."""
+    return [
+        Trace(kind, name, evidence.format(name=name, mark=mark), f"ip link delete {name}", age=age, old=age)
+        for name, mark in stray_links(place, kind).items()
+        for age in [age_of(os.path.join(links.SYSFS, name))]
+    ]
+
+
+def find_taps(place: Place) -> list[Trace]:
+    """Return the taps of ours without a saved port."""
+    return find_links(place, "tap", "tap {name} is ours, of port {mark}, and that port is not saved")
+
+
+def find_bridges(place: Place) -> list[Trace]:
+    """Return the bridges of ours that nothing is in; one of a network that the inventory has is no finding."""
+    return find_links(place, "bridge", "bridge {name} is ours, nothing is in it and no network of the inventory has it")
+
+
+def remove_link(place: Place, trace: Trace) -> None:
+    """The link is gone if it is still ours and nothing uses it."""
+    with saved.lock(place.run_dir):
+        ports = read(host_of(place)).saved
+        marked = links.ours()
+        used = marked.get(trace.name) in ports or trace.name in {port.bridge for port in ports.values()}
+        if trace.name not in marked or used or ports_in(trace.name):
+            raise ItemError(f"{trace.name} is in use now: nothing was removed")
+        for name, why in links.delete([trace.name]).items():
+            raise ItemError(f"cannot delete {name}: {why}")
+
+
+def find_missing(place: Place) -> list[Trace]:
+    """Return the taps of saved ports that are not on the host."""
+    return [
+        Trace(
+            "missing",
+            port.tap,
+            f"tap {port.tap} of port {port.id} of {port.instance} is not there",
+            "boot.yml for its instance plugs it again",
+            within=port.uuid,
+            removable=False,
+        )
+        for port in seen(place).saved.values()
+        if not links.exists(port.tap)
+    ]
+
+
+def find_rules(place: Place) -> list[Trace]:
+    """Return our tables if they are not what the saved ports want; without any port there must be none."""
+    world = seen(place)
+    standing = nft.listing()
+    if not world.saved and standing:
+        names = ", ".join(sorted(nft.OURS))
+        remedy = "; ".join(f"nft delete table {name}" for name in sorted(nft.OURS))
+        return [Trace("rules", "virtfleet", f"rules of ours stand ({names}) and no port is saved", remedy)]
+    if world.saved and not world.rules:
+        evidence = "the rules of table bridge virtfleet are not those that were loaded for the saved ports"
+        remedy = "boot.yml for an instance of this host loads them again"
+        return [Trace("rules", "virtfleet", evidence, remedy, removable=False)]
+    return []
+
+
+def remove_rules(place: Place, trace: Trace) -> None:
+    """The tables of ours are what the saved ports want, which is none where no port is saved."""
+    with saved.lock(place.run_dir):
+        ports = saved.read(place.state_dir).values()
+        nft.load(rules_of(ports, members.of_ports(ports, members.read(place.state_dir))), place.run_dir)

@@ -1,0 +1,201 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An image in a pool of a Ceph cluster, which every host sees; one made from an image is a clone, at once at any size.
+
+The host's own Ceph configuration and keyring are used: no key passes through here. The parent of clones is the image
+virtfleet-<id in the cache>, imported once into the pool, with a protected snapshot.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+import subprocess
+import tempfile
+import uuid
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from .._files import UNFINISHED
+from .._model.errors import ItemError
+from .._qemu_img import run as qemu_img
+from . import guest_format
+from .file import check_base
+
+if TYPE_CHECKING:
+    from .volume import Volume
+
+FORMAT = "raw"
+SNAPSHOT = "base"
+MIB = 2**20
+SECONDS = 60  # until a cluster that does not answer is given up
+CONVERT_SECONDS = 3600  # of CPU
+CONVERT_SPACE = 16 * 2**30  # librbd reserves much address space for its threads
+NO_SUCH, EXISTS = 2, 17  # exit codes of rbd: the system's error numbers
+
+
+def place(name: str, identity: str, directory: str, pool: dict[str, Any]) -> str:
+    """Return pool/image: named after the instance as Nova does, or by the volume's id."""
+    if not pool.get("pool"):
+        raise ItemError(f"volume {name}: its volume type has no 'pool'", fault="request")
+    return f"{pool['pool']}/{identity or posixpath.basename(directory) + '_' + name}"
+
+
+def belongs(volume: Volume, directory: str) -> bool:
+    """Return whether the image is named after the instance."""
+    return posixpath.basename(volume.path).startswith(posixpath.basename(directory) + "_")
+
+
+def prepare(volume: Volume) -> None:
+    """A clone of the image, or a blank disk, is there under an unfinished name."""
+    unfinished = volume.path + UNFINISHED
+    if size_of(volume.pool, unfinished) is not None:
+        _rbd(volume.pool, ["rm", "--no-progress", unfinished], volume.name, NO_SUCH)
+    try:
+        if volume.base:
+            parent, size = _parent(volume)
+            _rbd(volume.pool, ["clone", f"{parent}@{SNAPSHOT}", unfinished], volume.name)
+            if size < volume.size:
+                _rbd(
+                    volume.pool, ["resize", "--no-progress", "--size", _megabytes(volume.size), unfinished], volume.name
+                )
+        elif volume.guest_format:
+            _formatted(volume, unfinished)
+        else:
+            _rbd(volume.pool, ["create", "--size", _megabytes(volume.size), unfinished], volume.name)
+    except ItemError:
+        _rbd(volume.pool, ["rm", "--no-progress", unfinished], volume.name, NO_SUCH)
+        raise
+
+
+def publish(volume: Volume) -> None:
+    """The prepared image has its name."""
+    _rbd(volume.pool, ["rename", volume.path + UNFINISHED, volume.path], volume.name)
+
+
+def state(volume: Volume) -> str:
+    """Return ready, prepared or missing."""
+    if size_of(volume.pool, volume.path) is not None:
+        return "ready"
+    return "missing" if size_of(volume.pool, volume.path + UNFINISHED) is None else "prepared"
+
+
+def in_use(volume: Volume) -> bool:
+    """Return whether a client, on whatever host, has the image open."""
+    return bool(json.loads(_rbd(volume.pool, ["status", "--format", "json", volume.path], volume.name))["watchers"])
+
+
+def grow(volume: Volume, size: int) -> None:
+    """The image has at least that size, in whole MiB; one that has it already is not asked again, which fails."""
+    if (size_of(volume.pool, volume.path) or 0) < size:
+        _rbd(volume.pool, ["resize", "--no-progress", "--size", _megabytes(size), volume.path], volume.name)
+
+
+def remove(volume: Volume) -> bool:
+    """The image is gone; one that is open somewhere is refused by the cluster."""
+    found = [path for path in (volume.path, volume.path + UNFINISHED) if size_of(volume.pool, path) is not None]
+    for path in found:
+        _rbd(volume.pool, ["rm", "--no-progress", path], volume.name, NO_SUCH)
+    return bool(found)
+
+
+def remembered(volume: Volume) -> Volume | None:
+    """Return the volume as the cluster has it: it needs no other memory."""
+    size = size_of(volume.pool, volume.path)
+    return None if size is None else replace(volume, size=size)
+
+
+def remember(volume: Volume) -> None:
+    """Nothing is to be done: the cluster knows."""
+
+
+def forget(volume: Volume) -> None:
+    """Nothing is to be done: what is gone from the cluster is forgotten."""
+
+
+def size_of(pool: dict[str, Any], path: str) -> int | None:
+    """Return the size of an image in bytes, None if there is none."""
+    told = _rbd(pool, ["info", "--format", "json", path], path, NO_SUCH)
+    return json.loads(told)["size"] if told else None
+
+
+def parent_of(pool: dict[str, Any], image_id: str) -> str:
+    """Return the name of the image in the pool that clones are made from."""
+    return f"{pool['pool']}/virtfleet-{image_id}"
+
+
+def _parent(volume: Volume) -> tuple[str, int]:
+    """Return the parent of the clone and its size; it is in the cluster from now on."""
+    parent = parent_of(volume.pool, posixpath.basename(volume.base).partition(".")[0])
+    size = size_of(volume.pool, parent)
+    if size is None:
+        check_base(volume)
+        _import_parent(volume, parent)
+        size = size_of(volume.pool, parent) or 0
+    return parent, size
+
+
+def _import_parent(volume: Volume, parent: str) -> None:
+    """The image is in the cluster with its snapshot; two hosts that import it at once make one."""
+    own = f"{parent}.{uuid.uuid4().hex}{UNFINISHED}"
+    try:
+        _imported(volume, volume.base_format, volume.base, own)
+        _rbd(volume.pool, ["snap", "create", "--no-progress", f"{own}@{SNAPSHOT}"], volume.name)
+        _rbd(volume.pool, ["snap", "protect", f"{own}@{SNAPSHOT}"], volume.name)
+        _rbd(volume.pool, ["rename", own, parent], volume.name, EXISTS)
+    finally:
+        if size_of(volume.pool, own) is not None:
+            _rbd(volume.pool, ["snap", "unprotect", f"{own}@{SNAPSHOT}"], volume.name, NO_SUCH, 22)
+            _rbd(volume.pool, ["snap", "purge", "--no-progress", own], volume.name, NO_SUCH)
+            _rbd(volume.pool, ["rm", "--no-progress", own], volume.name, NO_SUCH)
+
+
+def _imported(volume: Volume, file_format: str, path: str, target: str) -> None:
+    """The bytes of a file are an image of the cluster."""
+    user, conf = _access(volume.pool)
+    arguments = ["convert", "-q", "-f", file_format, "-O", FORMAT, path, f"rbd:{target}:id={user}:conf={conf}"]
+    qemu_img(arguments, f"copy {path} to {target}", CONVERT_SECONDS, CONVERT_SPACE)
+
+
+def _formatted(volume: Volume, target: str) -> None:
+    """The image is blank but for what its guest expects."""
+    with tempfile.NamedTemporaryFile(dir="/var/tmp", prefix="virtfleet-") as plain:
+        os.truncate(plain.name, volume.size)
+        guest_format.write(volume, plain.name)
+        _imported(volume, "raw", plain.name, target)
+
+
+def _megabytes(size: int) -> str:
+    return f"{-(-size // MIB)}M"
+
+
+def _access(pool: dict[str, Any]) -> tuple[str, str]:
+    return pool.get("user") or "libvirt", pool.get("conf") or "/etc/ceph/ceph.conf"
+
+
+def _rbd(pool: dict[str, Any], arguments: list[str], name: str, *harmless: int) -> str:
+    """Return what `rbd ARGUMENTS` printed; empty when it ended with a harmless code."""
+    user, conf = _access(pool)
+    what = f"volume {name}: rbd {arguments[0]}"
+    try:
+        done = subprocess.run(
+            ["rbd", "--conf", conf, "--id", user, *arguments],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=SECONDS,
+        )
+    except FileNotFoundError:
+        raise ItemError("rbd is not installed on this host: install ceph-common and qemu-block-extra")
+    except subprocess.TimeoutExpired:
+        raise ItemError(f"{what} had no answer from the cluster of {conf} within {SECONDS} s: see ceph status")
+    if done.returncode in harmless:
+        return ""
+    if done.returncode:
+        words = [line for line in done.stderr.splitlines() if line.strip()]
+        raise ItemError(f"{what} failed: {words[-1] if words else f'exit code {done.returncode}'}")
+    return done.stdout

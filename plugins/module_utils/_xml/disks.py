@@ -1,0 +1,100 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The disks of a guest, as it starts with them and as they come and go while it runs. Private to this collection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._model import naming
+from .._model.errors import ItemError
+from .._model.instance import Instance
+from .._model.volume import Volume
+from .tree import add, etree, need_lxml, parse, serialize
+
+TARGETS = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+MAX_DISKS = len(LETTERS)
+NETWORK = {"rbd": "ceph"}  # the backends that QEMU itself speaks to, and what libvirt calls their keys
+QOS = tuple(f"{kind}_{unit}_sec" for unit in ("bytes", "iops") for kind in ("total", "read", "write"))
+
+
+def add_disk(parent: Any, volume: Volume, path: str, kind: str, **how: Any) -> Any:
+    """Write one disk; `how` says its bus, target, cache and what it may do (qos), where the volume says nothing."""
+    bus, network = how["bus"], volume.backend in NETWORK
+    device = volume.device_type or "disk"
+    disk = add(parent, "disk", type_="network" if network else "file", device=device)
+    cache = volume.cache or ("writeback" if network else how["cache"])
+    thread = 1 if bus == "virtio" else None
+    add(disk, "driver", name="qemu", type_=kind, cache=cache, discard=volume.discard or "unmap", iothread=thread)
+    if network:
+        _add_network_source(disk, volume, path)
+    else:
+        add(disk, "source", file=path)
+    add(disk, "target", dev=how["target"], bus=bus)
+    _add_iotune(disk, volume.qos or ({} if volume.id else how["qos"]))
+    if device == "cdrom":
+        add(disk, "readonly")
+    if volume.id:
+        add(disk, "serial", volume.id)
+    return disk
+
+
+def _add_network_source(disk: Any, volume: Volume, path: str) -> None:
+    """Write where the cluster keeps the disk and which secret of libvirt opens it."""
+    user, conf = volume.pool.get("user") or "libvirt", volume.pool.get("conf") or "/etc/ceph/ceph.conf"
+    auth = add(disk, "auth", username=user)
+    add(auth, "secret", type_=NETWORK[volume.backend], uuid=naming.ceph_secret_id(conf, user))
+    source = add(disk, "source", protocol=volume.backend, name=path)
+    for name, port in volume.hosts:
+        add(source, "host", name=name, port=port)
+    add(source, "config", file=conf)
+
+
+def _add_iotune(disk: Any, qos: dict[str, Any]) -> None:
+    """Write how much the disk may do; a total forbids its parts, as libvirt and Nova have it."""
+    if qos:
+        tune = add(disk, "iotune")
+        for key in QOS:
+            if key in qos:
+                add(tune, key, int(qos[key]))
+
+
+def flavor_qos(instance: Instance) -> dict[str, int]:
+    """Return what the disks of the flavor may do, from Nova's quota:disk_* extra specs."""
+    found = {}
+    for key in QOS:
+        value = instance.flavor.extra_specs.get(f"quota:disk_{key}")
+        if value is not None:
+            try:
+                found[key] = int(value)
+            except ValueError:
+                told = f"flavor {instance.flavor.name} has quota:disk_{key}='{value}': it must be a whole number"
+                raise ItemError(told, fault="request")
+    return found
+
+
+def target(bus: str, used: set[str], last: bool = False) -> str:
+    """Return a free device name on a bus, the first or the last one, and count it as used."""
+    names = [TARGETS[bus] + letter for letter in LETTERS]
+    free = [name for name in names if name not in used]
+    if not free:
+        raise ItemError(f"a guest has at most {MAX_DISKS} disks on bus {bus}", fault="request")
+    found = free[-1 if last else 0]
+    used.add(found)
+    return found
+
+
+def attachment(volume: Volume, live: str, bus: str, cache: str) -> str:
+    """Return the document of a disk that a running guest is to get, on a free name of its bus."""
+    need_lxml()
+    used = {one.get("dev") for one in parse(live).iterfind("devices/disk/target")}
+    parent = etree.Element("devices")
+    dev = target(bus, used)
+    return serialize(add_disk(parent, volume, volume.path, volume.format, bus=bus, target=dev, cache=cache, qos={}))
+
+
+def attached(live: str, volume_id: str) -> Any:
+    """Return the disk of a running guest that is this volume, or None."""
+    return next((one for one in parse(live).iterfind("devices/disk") if one.findtext("serial") == volume_id), None)

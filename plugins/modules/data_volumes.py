@@ -1,0 +1,129 @@
+#!/usr/bin/python
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: data_volumes
+short_description: Makes, extends and deletes volumes that no instance is needed for
+description:
+  - A volume of the catalogue has a life of its own. It is made blank, grows, never shrinks, and is deleted only while
+    no guest has it open.
+  - The disks that go with an instance are those of M(virtfleet.compute.volumes).
+author:
+  - The virtfleet.compute authors (@virtfleet)
+extends_documentation_fragment:
+  - ansible.builtin.action_common_attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  platform:
+    support: full
+    platforms: linux
+options:
+  volumes:
+    description: Volumes with C(name), C(id), C(backend), C(size_gb) and, where the backend needs it, C(pool).
+    type: list
+    elements: dict
+    required: true
+  state:
+    description: V(present) makes or extends them; V(absent) deletes them with all data.
+    type: str
+    choices: [present, absent]
+    default: present
+  state_dir:
+    description: Where the host keeps what it has; volumes are in C(volumes) below it unless their pool says otherwise.
+    type: path
+    default: /var/lib/virtfleet
+  run_dir:
+    description: Where the locks are.
+    type: path
+    default: /run/virtfleet
+"""
+
+EXAMPLES = r"""
+- name: Make a volume of 10 GiB
+  virtfleet.compute.data_volumes:
+    volumes:
+      - {name: data, id: f797aacd-a53d-59d8-bd43-caa877072205, backend: qcow2, size_gb: 10}
+
+- name: Delete it
+  virtfleet.compute.data_volumes:
+    volumes:
+      - {name: data, id: f797aacd-a53d-59d8-bd43-caa877072205, backend: qcow2}
+    state: absent
+"""
+
+RETURN = r"""
+volumes:
+  description: The volumes in the order given, each with what became of it.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: The name as given.
+      type: str
+      sample: data
+    changed:
+      description: Whether it was, or in check mode would be, made, extended or deleted.
+      type: bool
+    failed:
+      description: Whether it has failed; the others are not stopped by it.
+      type: bool
+    msg:
+      description: Why it has failed, or empty.
+      type: str
+      sample: "volume data is in use by a guest: detach it first"
+    path:
+      description: Where it is.
+      type: str
+      returned: with O(state=present)
+      sample: /var/lib/virtfleet/volumes/f797aacd-a53d-59d8-bd43-caa877072205.qcow2
+    size:
+      description: Its size in bytes.
+      type: int
+      returned: with O(state=present)
+      sample: 10737418240
+    next_boot:
+      description: That it grows later because a guest has it open; C(boot.yml) extends it live.
+      type: str
+      returned: with O(state=present)
+      sample: "grows from 1 GiB to 2 GiB"
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils._bulk import each, finish, unique_names
+from ..module_utils._volumes import alone
+
+OPTIONS = {
+    "volumes": {"type": "list", "elements": "dict", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
+    "run_dir": {"type": "path", "default": "/run/virtfleet"},
+}
+
+
+def main():
+    module = AnsibleModule(argument_spec=OPTIONS, supports_check_mode=True)
+    items, state_dir, run_dir = (module.params[key] for key in ("volumes", "state_dir", "run_dir"))
+    wrong = unique_names([{"name": one.get("id") or one.get("name")} for one in items])
+    if wrong:
+        module.fail_json(msg=wrong)
+    present = module.params["state"] == "present"
+
+    def step(item):
+        if module.check_mode:
+            return alone.planned(item, state_dir) if present else alone.planned_removal(item, state_dir)
+        return (alone.provide if present else alone.withdraw)(item, state_dir, run_dir)
+
+    finish(module, "volumes", items, each(items, step))
+
+
+if __name__ == "__main__":
+    main()
