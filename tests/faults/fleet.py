@@ -58,17 +58,6 @@ class Run:
     def __post_init__(self):
         self.changed = sum(int(line[1]) for line in RECAP.findall(self.output))
 
-    def states(self) -> dict[str, tuple[str, str]]:
-        """Return the state and the host of each instance in the table at the end."""
-        table = self.output.rpartition("\nNAME ")[2].splitlines()[1:]
-        rows = [re.split(r"\s{2,}", line) for line in table if line and not line.startswith((" ", "total"))]
-        return {row[0]: (row[1], row[2]) for row in rows if len(row) > 2}
-
-    def reason(self) -> str:
-        """Return the sentence that the run ended with, if it failed."""
-        said = re.findall(r"^fatal: \[localhost\].*?\bmsg: (.*?)$", self.output, re.MULTILINE)
-        return said[-1].strip() if said else ""
-
 
 class Fleet:
     """The hosts of the lab of LAB_NAME and LAB_NET."""

@@ -12,6 +12,7 @@ import argparse
 import functools
 import os
 import pathlib
+import re
 import sys
 import tempfile
 import time
@@ -29,6 +30,10 @@ from faults import FAULTS
 from fleet import STANDING, Fleet, Moment, Run, Watch, entry
 
 TOGETHER = 6  # cases that share a recovery: their guests, three each, and the standing ones all find room
+
+
+# Faults of which nobody can say, while they last, whether the guests of the host run: what is there stays claimed.
+LOST = ("the host loses its power", "the cable of the host is pulled", "the host hangs")
 
 
 @dataclass
@@ -90,11 +95,10 @@ class Trial:
         """Return how the run with the fault ended, in words."""
         if run.code == -9:
             return "killed"
-        states = [run.states().get(name, ("unknown", ""))[0] for name in case.names]
-        failed = sum(state == "failed" for state in states)
-        if run.code == 0:
-            return "ends well"
-        return f"says that {failed} of {len(states)} failed" if failed else "is refused"
+        count = len(failed(case, run))
+        if count:
+            return f"says that {count} of {case.count} failed, and why"
+        return "ends well" if run.code == 0 else "stops and says why"
 
     def _note(self, outcome: Outcome, run: Run) -> None:
         """What the run left is compared with what was to be left, and with what must hold at any moment."""
@@ -109,6 +113,8 @@ class Trial:
                 outcome.wrong.append(f"{what} of its instances should have {', '.join(wanted)}: {traces}")
         if case.left.get("all") == []:
             outcome.wrong += invariants.left(seen, case.names)
+        if case.fault not in LOST:
+            outcome.wrong += invariants.left(seen, failed(case, run, undone=True))
         if case.says and case.says not in run.output:
             outcome.wrong.append(f"it does not say '{case.says}': {run.output[-800:]}")
         if "Traceback" in run.output:
@@ -132,6 +138,8 @@ class Trial:
 
     def _recover(self) -> None:
         """The same run again comes to its end, a third changes nothing, and the audit finds nothing."""
+        if self.lost and self.deletes:
+            self._expect("the boot of what stands", self.fleet.boot([]))
         again = self._run()
         self._expect("the next run", again)
         self._check_end()
@@ -172,6 +180,19 @@ class Trial:
         named = [one for one in self.outcomes if f"{one.case.name}-" in sentence or f"{one.case.name} " in sentence]
         for outcome in named or self.outcomes:
             outcome.wrong.append(sentence)
+
+
+def failed(case: Case, run: Run, undone: bool = False) -> list[str]:
+    """Return the instances of the case that the run says have failed; with `undone` only what was taken back."""
+    said = re.findall(r" instances failed: (.*)", run.output)
+    reasons = {
+        name: one
+        for text in said
+        for one in re.split(r"; (?=\S+ on )", text)
+        for name in case.names
+        if f"{name} on " in one
+    }
+    return [name for name, reason in reasons.items() if not (undone and "could not be undone" in reason)]
 
 
 def tried(fleet: Fleet, cases: list[Case], watch: Watch) -> list[Outcome]:

@@ -13,7 +13,6 @@ from ansible_collections.virtfleet.compute.plugins.filter.busy_hosts import busy
 from ansible_collections.virtfleet.compute.plugins.filter.compare import compare
 from ansible_collections.virtfleet.compute.plugins.filter.existing import existing
 from ansible_collections.virtfleet.compute.plugins.filter.give_up import give_up
-from ansible_collections.virtfleet.compute.plugins.filter.host_record import host_record
 from ansible_collections.virtfleet.compute.plugins.filter.leftovers import leftovers
 from ansible_collections.virtfleet.compute.plugins.filter.of_host import of_host
 from ansible_collections.virtfleet.compute.plugins.filter.plan import plan
@@ -59,18 +58,9 @@ def test_what_a_killed_run_left_is_deleted_where_it_is_and_does_not_exist():
     assert foreign["todo"] == "none"
 
 
-def test_a_host_that_cannot_be_reached_is_down_and_says_why():
-    assert host_record({"host": {"name": "kvm1", "up": True}}, "kvm1", {"enabled": False}) == {
-        "name": "kvm1",
-        "up": True,
-    }
-    lost = host_record({"unreachable": True, "msg": "Task failed: no route"}, "far", {"availability_zone": "b"})
-    assert (lost["name"], lost["up"], lost["instances"], lost["availability_zone"]) == ("far", False, [], "b")
-    assert lost["disabled_reason"] == "it cannot be reached: no route"
-
-
 def test_a_fleet_in_which_nobody_answers_says_why():
-    far, deaf = host_record({"msg": "no route"}, "far"), {"name": "deaf", "up": False, "disabled_reason": "no libvirtd"}
+    far = {"name": "far", "up": False, "disabled_reason": "it cannot be reached: no route"}
+    deaf = {"name": "deaf", "up": False, "disabled_reason": "no libvirtd"}
     assert silence([far, deaf, {"name": "kvm1", "up": True}]) == ""
     assert silence([far, deaf]) == (
         "no compute host answers, so nothing was done: far: it cannot be reached: no route; deaf: no libvirtd"

@@ -1,0 +1,37 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module host_info, and what only the controller knows: that a host cannot be reached.
+
+The record is made here and not by a filter of the role: each worker, one a host, would load all filters for it.
+"""
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+
+from ..module_utils._model.host import down
+
+
+class ActionModule(ActionBase):
+    """Runs the module; a host that cannot be reached has a record that says so, and is left out with a warning."""
+
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        """Return what the module returned, or the record of a host that is down."""
+        super().run(tmp, task_vars)
+        try:
+            result = self._execute_module(task_vars=task_vars)
+        except AnsibleConnectionFailure as error:
+            return left_out(self._task.args, str(error))
+        return left_out(self._task.args, str(result.get("msg"))) if result.get("unreachable") else result
+
+
+def left_out(args, said):
+    """Return the result for a host that was not reached."""
+    why = f"it cannot be reached: {said.strip().removeprefix('Task failed: ') or 'no reason was given'}"
+    record = {**down(args["name"], "", why), **(args.get("settings") or {})}
+    return {"changed": False, "host": record, "warnings": [f"{args['name']} is left out, {why}"]}
