@@ -117,6 +117,9 @@ bench-fleet: $(BIN)/.test ## Time the playbooks over 40 simulated hosts against 
 bench-scale: $(BIN)/.test ## Time schedule, claim, audit and report of 200 to 10,000 hosts in process
 	@$(RUN) python tests/bench/fleet/scale.py $(ARGS)
 
+bench-registry: $(BIN)/.test ## Time transactions of 1,000 instances in SQLite and in PostgreSQL
+	@$(RUN) python tests/bench/registry/bench.py $(ARGS)
+
 bench-scheduler: $(BIN)/.test ## Time the scheduler on fleets of 200 to 10,000 hosts
 	@$(RUN) python tests/bench/scheduler/bench.py $(ARGS)
 

@@ -9,7 +9,8 @@ DOCUMENTATION = r"""
 name: failures
 short_description: The failed instances and why, one sentence each
 description:
-  - Of the instance records those that have failed, each with its name, its host and the reason.
+  - Of the instance records those that have failed, each with its name, its host and the reason, and the hosts it was
+    tried with before.
 options:
   _input:
     description: Instance records of the whole run.
@@ -37,11 +38,14 @@ _value:
 
 def failures(records):
     """Return the sentences; an instance on a host is told with it."""
-    return [
-        f"{one['name']}{' on ' + one['host'] if one.get('host') else ''}: {one.get('msg') or 'no reason was given'}"
-        for one in records
-        if one.get("failed")
-    ]
+    return [sentence(one) for one in records if one.get("failed")]
+
+
+def sentence(record):
+    """Return why one instance failed, on its last host and on those it was tried with before."""
+    where = f" on {record['host']}" if record.get("host") else ""
+    before = [f"; before that on {one['host']}: {one['msg']}" for one in record.get("tried") or ()]
+    return f"{record['name']}{where}: {record.get('msg') or 'no reason was given'}{''.join(before)}"
 
 
 class FilterModule:

@@ -70,10 +70,11 @@ def merged(record, told, is_lost):
     """Return one record after the stage."""
     if told is not None:
         record = {**record, **told, "changed": bool(record.get("changed") or told.get("changed"))}
-    if is_lost and not record.get("failed"):
-        # Nobody knows what runs there: the claim must stay.
-        return {**record, "failed": True, "fault": "host", "undone": False, "msg": LOST.format(host=record["host"])}
-    return record
+    if not is_lost or record.get("undone") or (record.get("failed") and told is None):
+        return record
+    # Nobody knows what is there: the claim must stay.
+    failure = {"failed": True, "fault": record.get("fault") or "host", "undone": False, "lost": True}
+    return {**record, **failure, "msg": record.get("msg") or LOST.format(host=record["host"])}
 
 
 class FilterModule:

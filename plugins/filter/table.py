@@ -10,7 +10,8 @@ name: table
 short_description: Instance records as a table
 description:
   - Name, state, host, addresses, image, flavor and age of each instance, in columns as wide as what is in them.
-  - A failed instance has its reason in a line below its own, another what its guest takes at the next boot only.
+  - A failed instance has its reason in a line below its own, another what its guest takes at the next boot only. Each
+    host that an instance was tried with in vain has a line with its reason too.
 options:
   _input:
     description: Instance records.
@@ -59,10 +60,23 @@ def table(records, now=None):
 
 
 def remarks(record):
-    """Return why an instance failed, or what of it waits for the next boot of its guest."""
+    """Return with which hosts an instance was tried in vain, why it failed, or what waits for its next boot."""
+    tried = [f"not on {one['host']}: {one['msg']}" for one in record.get("tried") or ()]
     if record.get("failed"):
-        return str(record.get("msg") or "no reason was given").splitlines()
-    return record.get("pending_changes") or []
+        return [*tried, *reasons(record)]
+    return [*tried, *(record.get("pending_changes") or [])]
+
+
+def reasons(record):
+    """Return why an instance failed, after how many hosts."""
+    text = str(record.get("msg") or "no reason was given")
+    if not record.get("tried"):
+        return text.splitlines()
+    if record.get("host"):
+        text = f"not on {record['host']}: {text}; tried with {len(record['tried']) + 1} hosts"
+    else:
+        text = f"{text}; tried with {len(record['tried'])} hosts"
+    return text.replace("tried with 1 hosts", "tried with one host").splitlines()
 
 
 def row(record, now):

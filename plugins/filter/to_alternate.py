@@ -7,14 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: to_alternate
-short_description: Failed instances, moved on to their next alternate host
+short_description: Instance records after an attempt, those that another host may try again unfailed
 description:
-  - An instance that failed by fault of its host and has an alternate left gets that host and is no longer failed.
-  - It must have been undone on the host it failed on.
-  - All others stay as they are; as in Nova a fault of the request is not tried again.
+  - A new instance that failed by fault of its host is no longer failed and has its host among C(tried). The claim then
+    goes to the first of its alternates that takes it, or it is placed again without the hosts it was tried on.
+  - It must have been undone on its host. Where the host was lost, so that nobody can, it is tried elsewhere only if it
+    had not come to stage domain there, for then it cannot run there; what a run that is gone had left there may have.
+    Else it stays failed and says so.
+  - As in Nova a fault of the request is not tried again.
+  - All others have nothing left to do.
 options:
   _input:
-    description: Instance records of the whole run.
+    description: Instance records of the whole run, with what the hosts did.
     type: list
     elements: dict
     required: true
@@ -34,36 +38,59 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The records, same length and order, with C(attempts) and C(tried), the hosts and what went wrong there.
+  description:
+    - The records, same length and order. C(attempts) says with how many hosts an instance was tried, C(tried) with
+      which before the last, each with C(host), C(msg), the stage, C(failed_in), if it is known, and C(undone).
   type: list
   elements: dict
 """
 
-FORGOTTEN = {"msg", "fault", "config_drive_path", "power_state", "domain_id", "vnc", "created_at"}
+FORGOTTEN = {"msg", "fault", "undone", "failed_in", "refusals", "config_drive_path", "power_state", "domain_id", "vnc"}
+# An instance that a host failed in one of these has no domain there: stage domain was never sent.
+WITHOUT_DOMAIN = ("images", "volumes", "config_drives", "ports")
+MAY_RUN = "{msg}; it may run there, so it is not tried on another host"
+LEFT = "{msg}; it had not come to its domain there, so it cannot run there: what is left of its disks and ports stays"
 
 
 def to_alternate(records, max_attempts=3):
-    """Return the records, the ones that may be tried again on their next host."""
-    return [moved(one) if may_move(one, max_attempts) else one for one in records]
+    """Return the records, those that another host may try again unfailed, all others with nothing left to do."""
+    return [after_attempt(one, int(max_attempts)) for one in records]
 
 
-def may_move(record, max_attempts):
-    """Tell whether another host may succeed and one is left."""
-    is_fault_of_host = record.get("failed") and record.get("fault", "host") == "host"
-    return bool(is_fault_of_host and record.get("alternates") and record.get("attempts", 1) < max_attempts)
+def after_attempt(record, max_attempts):
+    """Return one record after an attempt."""
+    if record.get("todo") != "create" or not is_fault_of_host(record):
+        return {**record, "todo": idle(record)}
+    is_gone, is_lost = record.get("undone") is True, bool(record.get("lost"))
+    if is_lost and not is_gone:
+        if record.get("failed_in") not in WITHOUT_DOMAIN or record.get("adopted"):
+            return {**record, "todo": "none", "msg": MAY_RUN.format(msg=record["msg"])}
+        record = {**record, "msg": LEFT.format(msg=record["msg"])}
+    if not (is_gone or is_lost) or record.get("attempts", 1) >= max_attempts:
+        return {**record, "todo": "none"}
+    return untried(record)
 
 
-def moved(record):
-    """Return the record on its next host, without what the last one had told about it."""
-    host, *alternates = record["alternates"]
-    return {
-        **{key: value for key, value in record.items() if key not in FORGOTTEN},
-        "host": host,
-        "alternates": alternates,
-        "attempts": record.get("attempts", 1) + 1,
-        "tried": [*record.get("tried", []), {"host": record.get("host"), "msg": record.get("msg", "")}],
-        "failed": False,
-    }
+def idle(record):
+    """Return the word for nothing left to do."""
+    return "wait" if record.get("todo") == "wait" else "none"
+
+
+def is_fault_of_host(record):
+    """Tell whether another host may succeed with a new instance that has a claim of this run."""
+    is_new = not record.get("existing") and record.get("claim_state") == "claimed"
+    return bool(is_new and record.get("failed") and record.get("fault", "host") == "host")
+
+
+def untried(record):
+    """Return the record without what the host had told about it, and with what went wrong there."""
+    told = {key: record[key] for key in ("host", "msg", "failed_in", "undone") if record.get(key) is not None}
+    tried = [*record.get("tried", []), told]
+    scheduling = dict(record.get("scheduling") or {})
+    scheduling["ignore_hosts"] = sorted({*(scheduling.get("ignore_hosts") or ()), *(one["host"] for one in tried)})
+    left = {key: value for key, value in record.items() if key not in FORGOTTEN and key != "lost"}
+    again = {"failed": False, "tried": tried, "attempts": record.get("attempts", 1) + 1}
+    return {**left, **again, "scheduling": scheduling}
 
 
 class FilterModule:

@@ -45,8 +45,8 @@ def unplaced(records):
 
 
 def is_refused(record):
-    """Tell whether a new instance has no claim by fault of its host."""
-    is_new = record.get("todo") == "create" and not record.get("claim_state")
+    """Tell whether a new instance was not claimed by fault of its host."""
+    is_new = record.get("todo") == "create" and not record.get("existing")
     return bool(is_new and record.get("failed") and record.get("fault") == "host" and record.get("host"))
 
 

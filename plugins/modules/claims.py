@@ -36,15 +36,16 @@ options:
     description:
       - Instance records as they flow through the stages of a boot.
       - V(present) needs C(name), C(uuid), C(host), C(flavor) and C(spec_digest), and takes C(project), C(domain),
-        C(ports), C(server_group), C(resources) and C(alternates), the hosts to claim on if C(host) has no room.
+        C(ports), C(server_group), C(resources), C(alternates), which are the hosts to claim on if C(host) has no room,
+        and C(tried), which are those that failed to build it in this run, each with C(host) and C(msg).
       - All others need C(name) and C(uuid).
     type: list
     elements: dict
     required: true
   state:
     description:
-      - V(present) claims. An instance that O(run) has claimed and not settled is moved when it comes with another
-        C(host) than before, keeps its addresses, and counts as a failed build of the host it was on.
+      - V(present) claims. An instance that O(run) has claimed and not settled is moved when its C(host) is another, or
+        is among C(tried); it keeps its addresses, and counts as a failed build of the host it was on.
       - V(renewed) gives the claims of O(run) that are not settled another O(lease).
       - V(active) settles. The claims of O(run) become active; that of an instance with C(failed=true) is released,
         or put back to what it was before this run changed it, unless its record says C(undone=false). Such an instance
@@ -197,6 +198,10 @@ instances:
       sample: '2026-01-01 10:00:00'
     existing:
       description: That the registry had it as active before this run, so that nothing of it may be undone.
+      type: bool
+      returned: with O(state=present) for such an instance
+    adopted:
+      description: That another run had claimed it and is gone, so that something of it may be on its host.
       type: bool
       returned: with O(state=present) for such an instance
     held_by:

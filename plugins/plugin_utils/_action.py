@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ._stage import here, lost, made, merged, to_make, to_unmake, unmade, why
+from ._stage import cut_off, here, lost, made, merged, to_make, to_unmake, unmade, why
 
 
 class StageAction(ActionBase):
@@ -44,9 +45,14 @@ class StageAction(ActionBase):
         asked = [one for one in records if (self.unwanted(one) if away else to_make(one) and self.wanted(one))]
         if not asked and not self.beside(args):
             return {"changed": False, "skipped": True, **self.handed_on(records)}
-        result = self._execute_module(
-            module_name=self._task.action, module_args={**args, "instances": asked}, task_vars=task_vars
-        )
+        stage = self._task.action.rpartition(".")[2]
+        try:
+            result = self._execute_module(
+                module_name=self._task.action, module_args={**args, "instances": asked}, task_vars=task_vars
+            )
+        except AnsibleConnectionFailure as error:
+            # What the module has done, or still does, nobody knows.
+            return {"unreachable": True, "msg": str(error), "instances": cut_off(records, asked, stage)}
         told = result.get("instances")
         if told is None and not asked:
             return result
@@ -54,7 +60,7 @@ class StageAction(ActionBase):
             told = lost(asked, why(self._task.action, result))
         if not self._task.diff:
             result.pop("diff", None)
-        done = self.handed_on(merged(records, told, unmade if away else made))
+        done = self.handed_on(merged(records, told, unmade if away else made, stage))
         return {**result, **done, "asked": [one["uuid"] for one in asked]}
 
     def handed_on(self, records):

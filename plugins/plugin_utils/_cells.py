@@ -177,9 +177,13 @@ def unpinned(records: Iterable[Record], asked: Iterable[Record]) -> list[Record]
 
 
 def in_order(records: Iterable[Record], asked: Iterable[Record]) -> list[Record]:
-    """Return the records in the order of those that were asked for."""
+    """Return the records in the order of those that were asked for, each with its cell.
+
+    One that shall go has become the record that its host has, which knows of no cell.
+    """
     known = {one["uuid"]: one for one in records}
-    return [known.get(one["uuid"], one) for one in asked]
+    own = ({key: one[key] for key in ("cell", "cell_claim", "cell_reason") if key in one} for one in asked)
+    return [{**known.get(one["uuid"], one), **cell} for one, cell in zip(asked, own)]
 
 
 def in_cells(instances: Iterable[Mapping[str, Any]], cells: Iterable[Record]) -> list[Record]:

@@ -47,6 +47,8 @@ class Stage:
         self.changed = self.changed or bool(result.get("changed"))
         self.pending.pop(host, None)
         for record in records_of(result):
+            if self.name == "reschedule" and (record.get("todo") != "create" or not record.get("tried")):
+                continue
             key = key_of(record)
             if key not in self.told and not self.instances.get(key, {}).get("failed"):
                 self.instances[key] = dict(record)

@@ -34,12 +34,13 @@ def to_unmake(record: Record) -> bool:
     return record.get("todo") == "delete" or (bool(record.get("failed")) and not record.get("existing"))
 
 
-def made(record: Record, told: Record) -> Record:
+def made(record: Record, told: Record, stage: str) -> Record:
     """Return the record after a stage; once changed stays changed, whichever stage it was."""
-    return {**record, **told, "changed": bool(record.get("changed") or told.get("changed"))}
+    changed = bool(record.get("changed") or told.get("changed"))
+    return {**record, **told, "changed": changed, **({"failed_in": stage} if told.get("failed") else {})}
 
 
-def unmade(record: Record, told: Record) -> Record:
+def unmade(record: Record, told: Record, stage: str) -> Record:
     """Return the record after the undo of a stage: it keeps its reason, and its claim where something is left."""
     if not told.get("failed"):
         changed = bool(record.get("changed") or told.get("changed"))
@@ -67,9 +68,19 @@ def lost(asked: Iterable[Record], reason: str) -> list[Record]:
     return [{"uuid": one["uuid"], "failed": True, "fault": "host", "msg": reason} for one in asked]
 
 
+def cut_off(records: list[Record], asked: Iterable[Record], stage: str) -> list[Record]:
+    """Return all records of a host that was lost in a stage: `failed_in` says how far those came that were in it."""
+    reason = {"failed": True, "fault": "host", "failed_in": stage}
+    named = {one["uuid"] for one in asked}
+    return [{**one, **reason} if one["uuid"] in named and not one.get("failed") else one for one in records]
+
+
 def merged(
-    records: list[Record], told: Iterable[Record], take: Callable[[Record, Record], Record] = made
+    records: list[Record],
+    told: Iterable[Record],
+    take: Callable[[Record, Record, str], Record] = made,
+    stage: str = "",
 ) -> list[Record]:
     """Return all records, same length and order, with what the module told of those it took."""
     by_uuid = {one["uuid"]: one for one in told}
-    return [take(one, by_uuid[one["uuid"]]) if one["uuid"] in by_uuid else one for one in records]
+    return [take(one, by_uuid[one["uuid"]], stage) if one["uuid"] in by_uuid else one for one in records]

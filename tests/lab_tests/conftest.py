@@ -16,7 +16,9 @@ from dataclasses import dataclass, field
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# Another name and network let two of these run beside each other.
 NAME, NET = os.environ.get("LAB_TEST_NAME", "vfltest"), os.environ.get("LAB_TEST_NET", "10.78.0.0/16")
+DISKS = "/var/lib/virtfleet/instances"
 RECAP = re.compile(r"^(\S+)\s*: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 ENVIRONMENT = {
     **os.environ,
@@ -99,9 +101,18 @@ class Fleet:
         self.lab("up", "3")
         self.lab("heal", *self.hosts)
         self.lab("thaw", *self.hosts)
+        for host in self.hosts:
+            self.lab("exec", host, "sh", "-c", f"while umount {DISKS} 2>/dev/null; do :; done")
         names = set(self.claims())
         if names:
             self.play("playbooks/delete.yml", "-e", f"names={','.join(sorted(names))}")
+        # With it goes what it remembers of failed builds, so that each test begins with hosts of equal rank.
+        self.lab("exec", "kvm1", "rm", "-rf", "/var/lib/virtfleet/registry")
+
+    def fill(self, *hosts: str) -> None:
+        """These hosts have 64 KiB left for disks."""
+        for host in hosts:
+            self.lab("exec", host, *f"mount -t tmpfs -o size=64k tmpfs {DISKS}".split())
 
     def claims(self) -> dict[str, tuple[str, str]]:
         """Return the host and the state of each claim, straight from the registry on the first host."""

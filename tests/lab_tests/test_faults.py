@@ -65,19 +65,20 @@ def test_what_is_on_a_host_that_is_down_is_neither_changed_nor_deleted(fleet):
 
 @pytest.mark.parametrize("stage", ["claim", "volume", "port"])
 def test_a_host_that_dies_in_the_stage_after(fleet, stage):
-    run = fleet.boot(WEB, DB, on_line=lambda line: line.startswith(stage) and fleet.lab("kill", "kvm3"))
+    # Of three hosts no other may take a member of db; test_reschedule.py has what others may take.
+    run = fleet.boot(DB, on_line=lambda line: line.startswith(stage) and fleet.lab("kill", "kvm3"))
     assert run.code != 0
     assert run.unreachable == ["kvm3"]
     states = run.states()
     assert {host for state, host in states.values() if state == "failed"} <= {"kvm3"}
-    assert sum(state == "active" for state, _host in states.values()) >= 4
+    assert sum(state == "active" for state, _host in states.values()) >= 2
     assert all(host == fleet.claims()[name][0] for name, (_state, host) in states.items())
     fleet.lab("boot", "kvm3")
-    again = fleet.boot(WEB, DB)
+    again = fleet.boot(DB)
     assert again.code == 0, again.output
-    assert set(fleet.running()) == NAMES
+    assert set(fleet.running()) == {"db-1", "db-2", "db-3"}
     assert fleet_of(again) == fleet_of(run)
-    assert fleet.boot(WEB, DB).changed == 0
+    assert fleet.boot(DB).changed == 0
     assert fleet.audit().code == 0
 
 

@@ -81,6 +81,12 @@ class Controller:
         with open(f"{self.answer}.log", "w", encoding="utf-8") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=ENVIRONMENT, stdout=log, stderr=subprocess.STDOUT)
 
+    def refusal(self) -> str:
+        """Return all it printed, when it has failed without an answer."""
+        if self.process.wait(600) == 0 or self.answer.exists():
+            raise RuntimeError("it went through")
+        return pathlib.Path(f"{self.answer}.log").read_text(encoding="utf-8")
+
     def records(self) -> list[dict]:
         """Return what became of its instances, when it is through."""
         self.process.wait(600)

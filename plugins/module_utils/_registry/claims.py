@@ -56,6 +56,7 @@ def claim(connection: Any, records: list[Record], gathered: list[Record], terms:
     answered = [one for one in gathered if one.get("up") is not False]
     hosts.remember(connection, answered, ledger.now)
     ledger.silent = silent(gathered)
+    ledger.failed_builds = {one["name"]: int(one.get("failed_builds") or 0) for one in answered}
     ledger.gathered, ledger.seen = frozenset(one["name"] for one in answered), _seen(answered, set(uuids))
     names = {one.host for one in ledger.held.values()} | {name for one in records for name in _wished(one)}
     names |= {host for found in ledger.seen.values() for host in found}
@@ -76,8 +77,14 @@ def _seen(gathered: list[Record], uuids: set[str]) -> dict[str, set[str]]:
 
 
 def _wished(record: Record) -> list[str]:
-    """Return the hosts that the scheduler wants the instance on, the best first."""
-    return [name for name in (record.get("host"), *(record.get("alternates") or ())) if name]
+    """Return the hosts that the scheduler wants the instance on, the best first, without those that failed it."""
+    failed = _tried(record)
+    return [name for name in (record.get("host"), *(record.get("alternates") or ())) if name and name not in failed]
+
+
+def _tried(record: Record) -> dict[str, str]:
+    """Return the hosts that failed to build the instance in this run, each with the reason."""
+    return {one["host"]: one.get("msg") or "no reason was given" for one in record.get("tried") or ()}
 
 
 def _readable(record: Record) -> Claim | None:
@@ -91,7 +98,7 @@ def _readable(record: Record) -> Claim | None:
 def _told(outcome: Outcome, ledger: Ledger, record: Record) -> Outcome:
     """Return the outcome with the generation that its host has after this transaction; one refused is where it is."""
     held = ledger.held.get(record.get("uuid") or "")
-    if outcome.error and held:
+    if outcome.error and held and not (held.state == CLAIMED and held.run == ledger.terms.run):
         owner = {"held_by": held.run} if is_busy(held, ledger) else {}
         return replace(outcome, facts={"host": held.host, **owner})
     host = ledger.hosts.get(outcome.facts.get("host", ""))
@@ -103,15 +110,20 @@ def _claim_one(ledger: Ledger, record: Record) -> Outcome:
     wanted = Claim.from_record(record)
     held = ledger.held.get(wanted.uuid)
     seen = ledger.seen.get(wanted.uuid, set())
+    if held is None and seen:
+        return _bound(ledger, wanted, None, min(seen))
     if held is None:
-        return _bound(ledger, wanted, None, min(seen)) if seen else _on_the_first(ledger, wanted, None, record)
+        _check_informed(ledger, wanted, record)
+        return _on_the_first(ledger, wanted, None, record)
     check_owner(held, ledger)
+    own = held.state == CLAIMED and held.run == ledger.terms.run
+    if own and held.host in _tried(record):
+        return _on_the_first(ledger, wanted, held, record)
     if seen and held.host not in seen:
         told = f"its domain is on {min(seen)} and the registry has it on {held.host}: move it back, or release it first"
         raise ItemError(told, fault="request")
     if ledger.gathered and held.host not in ledger.gathered:
         check_answers(held, {held.host: "it is not among the hosts of this run", **ledger.silent})
-    own = held.state == CLAIMED and held.run == ledger.terms.run
     if held.state == ACTIVE and held.spec_digest == wanted.spec_digest:
         return _unchanged(held, record)
     if _resumed(held, wanted, ledger):
@@ -132,23 +144,37 @@ def _bound(ledger: Ledger, wanted: Claim, held: Held | None, host: str) -> Outco
 
 def _on_the_first(ledger: Ledger, wanted: Claim, held: Held | None, record: Record) -> Outcome:
     """Claim the instance on its host, or on the first of its alternates that takes it by the numbers of now."""
-    others = _wished(record)[1:]
-    try:
-        return _place(ledger, wanted, held)
-    except ItemError as error:
-        if error.fault != "host" or not others:
-            raise
-        refusal = error
-    for position, host in enumerate(others, start=1):
+    wished = _wished(record)
+    refusals = [f"{host} failed it ({why})" for host, why in _tried(record).items() if host == wanted.host]
+    for position, host in enumerate(wished, start=1):
         try:
+            _check_answered(ledger, host)
             outcome = _place(ledger, replace(wanted, host=host), held)
         except ItemError as error:
             if error.fault != "host":
                 raise
+            refusals.append(str(error))
             continue
-        told = {"alternates": others[position:], "reason": f"{refusal}; its alternate {host} has room"}
+        if host == wanted.host:
+            return outcome
+        told = {"alternates": wished[position:], "reason": f"{refusals[0]}; its alternate {host} has room"}
         return replace(outcome, facts={**outcome.facts, **told})
-    raise refusal
+    raise ItemError(refusals[0])
+
+
+def _check_informed(ledger: Ledger, wanted: Claim, record: Record) -> None:
+    """Raise ItemError if the host failed builds of which the scheduler did not know when it chose."""
+    host = ledger.hosts.get(wanted.host)
+    known = ledger.failed_builds.get(wanted.host)
+    # One that was refused before was placed again on what the registry has.
+    if host and known is not None and host.failed_builds > known and not record.get("refusals"):
+        raise ItemError(f"{host.name} has failed {host.failed_builds} builds since the last good one: choose again")
+
+
+def _check_answered(ledger: Ledger, host: str) -> None:
+    """Raise ItemError if the host did not answer this run, or does no longer."""
+    if host in ledger.silent:
+        raise ItemError(f"{host} does not answer ({ledger.silent[host]}): choose another host")
 
 
 def _resumed(held: Held, wanted: Claim, ledger: Ledger) -> bool:
@@ -202,6 +228,8 @@ def _place(ledger: Ledger, wanted: Claim, held: Held | None) -> Outcome:
         "addresses": told(ports),
     }
     facts = _facts(claimed.host, claimed.state, claimed.created_at, ports)
+    if held and held.run != ledger.terms.run and not settled:
+        facts["adopted"] = True
     return Outcome(wanted.name, changed=True, before=before, after=after, facts=facts)
 
 

@@ -88,6 +88,7 @@ class Ledger:
     volume_owners: dict[str, str] = field(default_factory=dict)
     gathered: frozenset[str] = frozenset()
     silent: dict[str, str] = field(default_factory=dict)
+    failed_builds: dict[str, int] = field(default_factory=dict)
     seen: dict[str, set[str]] = field(default_factory=dict)
     rewritten: dict[str, Held] = field(default_factory=dict)
     touched: dict[str, tuple[str, str | None]] = field(default_factory=dict)

@@ -127,7 +127,8 @@ def _settle_failed(ledger: Ledger, record: Record, held: Held | None) -> Outcome
     failure = {"error": record.get("msg") or "it failed", "fault": record.get("fault") or "host"}
     own = held is not None and held.run == ledger.terms.run and held.state != ACTIVE
     host = ledger.hosts.get(held.host) if own else None
-    if host and failure["fault"] == "host":
+    tried = {one["host"] for one in record.get("tried") or ()}
+    if host and held.state == CLAIMED and (failure["fault"] == "host" or held.host in tried):
         host.failed_builds, host.touched = host.failed_builds + 1, True
     if own and record.get("undone") is False:
         ledger.touched[held.uuid] = (held.state, None)  # this run is through with it: the next may take it over

@@ -5,8 +5,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ansible_collections.virtfleet.compute.plugins.filter.failures import failures
 from ansible_collections.virtfleet.compute.plugins.filter.merge_results import merge_results
+from ansible_collections.virtfleet.compute.plugins.filter.not_moved import not_moved
 from ansible_collections.virtfleet.compute.plugins.filter.of_host import of_host
 from ansible_collections.virtfleet.compute.plugins.filter.place import place
 from ansible_collections.virtfleet.compute.plugins.filter.to_alternate import to_alternate
@@ -66,22 +69,76 @@ def test_merge_fails_those_on_a_lost_host():
     assert a == run[0] and b == run[1]
     assert (c["failed"], c["fault"]) == (True, "host") and "kvm2" in c["msg"]
     half_way = merge_results(run, [[on("kvm2", C, path="/c")]], lost=["kvm2"])[2]
-    assert half_way["failed"] and half_way["undone"] is False and half_way["path"] == "/c"
+    assert half_way["failed"] and half_way["undone"] is False and half_way["path"] == "/c" and half_way["lost"]
+    told = [on("kvm2", C, failed=True, fault="request", msg="bad image", failed_in="images")]
+    bad = merge_results(run, [told], lost=["kvm2"])[2]
+    assert (bad["fault"], bad["undone"], bad["msg"]) == ("request", False, "bad image")
+    gone = merge_results(run, [[{**told[0], "undone": True}]], lost=["kvm2"])[2]
+    assert gone["undone"] is True and "lost" not in gone
+
+
+NEW = {"todo": "create", "existing": False, "claim_state": "claimed", "scheduling": {"entry": "a"}}
+FULL = {**NEW, "failed": True, "fault": "host", "msg": "disk full", "undone": True, "failed_in": "volumes"}
 
 
 def test_only_faults_of_a_host_are_tried_on_the_next():
-    lost = on("kvm1", A, failed=True, fault="host", msg="disk full", alternates=["kvm2", "kvm3"], vnc="x")
+    full = on("kvm1", A, **FULL, alternates=["kvm2", "kvm3"], vnc="x")
+    (moved,) = to_alternate([full])
+    assert (moved["host"], moved["alternates"], moved["attempts"], moved["failed"]) == (
+        "kvm1",
+        ["kvm2", "kvm3"],
+        2,
+        False,
+    )
+    assert moved["tried"] == [{"host": "kvm1", "msg": "disk full", "failed_in": "volumes", "undone": True}]
+    assert moved["scheduling"] == {"entry": "a", "ignore_hosts": ["kvm1"]} and moved["todo"] == "create"
+    assert not {"msg", "vnc", "undone", "failed_in", "fault"} & set(moved)
+    for stays in ({"fault": "request"}, {"attempts": 3}, {"existing": True}, {"undone": False}, {"claim_state": None}):
+        (kept,) = to_alternate([{**full, **stays}])
+        assert kept == {**full, **stays, "todo": "none"}
+    assert to_alternate([{**A, **NEW, "failed": False}, {**A, "todo": "wait"}]) == [
+        {**A, **NEW, "failed": False, "todo": "none"},
+        {**A, "todo": "wait"},
+    ]
+    assert to_alternate([{**full, "attempts": 2}], max_attempts=2)[0]["failed"]
+
+
+@pytest.mark.parametrize("stage", ["images", "volumes", "config_drives", "ports"])
+def test_a_lost_host_is_left_before_the_domain(stage):
+    lost = on("kvm1", A, **{**FULL, "failed_in": stage, "undone": False, "lost": True})
     (moved,) = to_alternate([lost])
-    assert (moved["host"], moved["alternates"], moved["attempts"], moved["failed"]) == ("kvm2", ["kvm3"], 2, False)
-    assert moved["tried"] == [{"host": "kvm1", "msg": "disk full"}]
-    assert "msg" not in moved and "vnc" not in moved
-    for stays in ({**lost, "fault": "request"}, {**lost, "alternates": []}, {**lost, "attempts": 3}, A):
-        assert to_alternate([stays]) == [stays]
+    assert not moved["failed"] and "cannot run there" in moved["tried"][0]["msg"] and "lost" not in moved
+
+
+@pytest.mark.parametrize(
+    "more", [{"failed_in": "domains"}, {"failed_in": "ready"}, {"failed_in": None}, {"adopted": True}]
+)
+def test_what_may_run_on_a_lost_host_is_never_tried_elsewhere(more):
+    lost = on("kvm1", A, **{**FULL, "undone": False, "lost": True, **more})
+    (stays,) = to_alternate([lost])
+    assert stays == {**lost, "todo": "none", "msg": "disk full; it may run there, so it is not tried on another host"}
+
+
+@pytest.mark.parametrize("undone", [True, False])
+def test_what_no_other_host_takes_has_failed_where_it_was(undone):
+    lost = {} if undone else {"lost": True}
+    (moving,) = to_alternate([on("kvm1", A, **{**FULL, "undone": undone, **lost})])
+    reason = moving["tried"][0]["msg"]
+    nowhere = {**moving, "failed": True, "fault": "request", "msg": "no host: 1 host -> 0"}
+    del nowhere["host"]
+    (stays,) = not_moved([nowhere])
+    assert (stays["host"], stays["undone"], stays["attempts"], stays["tried"]) == ("kvm1", undone, 1, [])
+    assert stays["msg"] == f"{reason}; no other host takes it: no host: 1 host -> 0" and stays["todo"] == "none"
+    assert stays["fault"] == "host" and stays["failed"]
+    fine = {**moving, "host": "kvm2"}
+    assert not_moved([fine, A]) == [fine, A]
 
 
 def test_failures_name_the_instance_the_host_and_why():
     run = [on("kvm1", A, failed=True, msg="disk full"), B, {**C, "failed": True}]
     assert failures(run) == ["a on kvm1: disk full", "c: no reason was given"]
+    tried = [{"host": "kvm2", "msg": "no bridge"}]
+    assert failures([{**run[0], "tried": tried}]) == ["a on kvm1: disk full; before that on kvm2: no bridge"]
 
 
 def test_what_its_host_refused_is_placed_again_and_not_twice_in_vain():
@@ -103,7 +160,7 @@ def test_what_its_host_refused_is_placed_again_and_not_twice_in_vain():
     refused = on("kvm1", A, **new)
     for stays in (
         {**refused, "fault": "request"},
-        {**refused, "claim_state": "claimed"},
+        {**refused, "existing": True},
         {**refused, "todo": "wait"},
         A,
     ):

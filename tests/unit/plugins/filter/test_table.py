@@ -82,3 +82,15 @@ def test_ages(born, told):
 )
 def test_states(given, told):
     assert state(given) == told
+
+
+def test_each_host_that_failed_an_instance_has_a_line():
+    tried = [{"host": "kvm1", "msg": "no space left"}]
+    common = {"name": "a", "state": "active", "tried": tried}
+    assert table([{**common, "host": "kvm2"}])[2:] == ["  not on kvm1: no space left"]
+    failed = {**common, "failed": True, "msg": "no bridge br0"}
+    assert table([{**failed, "host": "kvm2"}])[2:] == [
+        "  not on kvm1: no space left",
+        "  not on kvm2: no bridge br0; tried with 2 hosts",
+    ]
+    assert table([{**failed, "msg": "no host: 2 hosts"}])[3] == "  no host: 2 hosts; tried with one host"

@@ -120,6 +120,13 @@ def test_an_instance_that_no_cell_takes_fails_with_the_reason():
     assert told["failed"] and told["msg"] == "no cell: east: full"
 
 
+def test_a_record_that_its_host_gave_for_one_that_goes_has_its_cell_again():
+    asked = [{**record("db"), "cell": None}, {**record("web"), "cell": "east", "cell_claim": "active"}]
+    found = [{"uuid": asked[1]["uuid"], "state": "absent", "host": "kvm1", "todo": "delete"}]
+    told = _cells.in_order(_cells.unpinned([*asked, *found], []), asked)
+    assert [one["cell"] for one in told] == [None, "east"] and told[1]["todo"] == "delete"
+
+
 def test_registries_are_read_as_one_and_a_dead_one_is_left_out():
     east = {"cell": {"name": "east"}, "schema_version": 1, "instances": [{"uuid": "a"}]}
     east["history"] = {"now": "2026-01-01 10:00:00", "age": 100, "gone": {"x": {"kvm1": 5}}}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._stage import (
+    cut_off,
     here,
     lost,
     made,
@@ -48,7 +49,7 @@ def test_what_is_made_and_what_is_taken_back(more, make, unmake):
 def test_length_and_order_stay_and_once_changed_stays_changed():
     run = [{**NEW, "changed": True}, {"name": "b", "uuid": "2", "todo": "delete"}, {"name": "c", "uuid": "3"}]
     told = [{"uuid": "3", "changed": True, "path": "/c"}, {"uuid": "1", "changed": False, "path": "/a"}]
-    first, second, third = merged(run, told, made)
+    first, second, third = merged(run, told, made, "volumes")
     assert (first["path"], first["changed"]) == ("/a", True)
     assert (second, third["path"], third["changed"]) == (run[1], "/c", True)
 
@@ -83,3 +84,11 @@ def test_a_module_that_could_not_begin_fails_what_it_was_asked_for():
 )
 def test_why_a_module_told_nothing(result, said):
     assert said in why("virtfleet.compute.volumes", result)
+
+
+def test_what_failed_says_in_which_stage_and_so_does_what_was_in_it_when_its_host_was_lost():
+    run = [NEW, {**NEW, "uuid": "2", "failed": True, "msg": "bad", "failed_in": "images"}, {**NEW, "uuid": "3"}]
+    (first, *_rest) = merged(run, [{"uuid": "1", "failed": True, "msg": "no space"}], made, "volumes")
+    assert first["failed_in"] == "volumes"
+    lost = cut_off(run, [run[0]], "ports")
+    assert lost == [{**NEW, "failed": True, "fault": "host", "failed_in": "ports"}, run[1], run[2]]

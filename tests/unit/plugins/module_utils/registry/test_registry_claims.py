@@ -258,7 +258,7 @@ def test_a_failed_instance_is_released_and_counts_against_its_host(on):
     assert {row["name"]: row["state"] for row in told(on, "instances")} == {"good": "active", "stuck": "claimed"}
     assert told(on, "hosts")[0]["record"]["failed_builds"] == 2
     assert told(on, "actions")[0]["action"] == "release" and told(on, "actions")[0]["why"] == "qemu died"
-    on(claim, [instance("next")], [host()], RUN)
+    on(claim, [instance("next")], [], RUN)
     on(settle, [instance("next")], RUN)
     assert told(on, "hosts")[0]["record"]["failed_builds"] == 0
 
@@ -443,3 +443,39 @@ def test_a_fresh_record_says_which_group_a_claim_is_in(on):
         grouped, alone = alone, grouped
     assert grouped["record"] == {"project": "default", "server_group": {"name": "db"}}
     assert grouped["project_id"] == "default" and "record" not in alone
+
+
+def test_the_scheduler_chooses_again_where_a_host_has_failed_builds_it_did_not_know_of(on):
+    on(claim, [instance("bad")], [host(), host("vfr-h2")], RUN)
+    on(settle, [{**instance("bad"), "failed": True, "msg": "no space", "undone": True}], RUN)
+    fleet = [host(), host("vfr-h2")]
+    asked = instance(alternates=["vfr-h2"])
+    unaware = refused(on(claim, [asked], fleet, RUN)[0], "host")
+    assert unaware == "vfr-h1 has failed 1 builds since the last good one: choose again"
+    assert on(claim, [{**asked, "refusals": {"vfr-h1": unaware}}], fleet, RUN)[0].facts["host"] == "vfr-h1"
+    on(settle, [asked], RUN)
+    assert on(claim, [instance("next")], fleet, RUN)[0].changed
+
+
+def test_what_a_host_failed_is_not_moved_to_one_that_was_lost(on):
+    on(claim, [instance()], [host(), host("vfr-h2"), host("vfr-h3")], RUN)
+    tried = instance(alternates=["vfr-h2", "vfr-h3"], tried=[{"host": "vfr-h1", "msg": "no space"}])
+    lost = host("vfr-h2", up=False, disabled_reason="it was lost")
+    (moved,) = on(claim, [tried], [host(), lost, host("vfr-h3")], RUN)
+    assert moved.facts["host"] == "vfr-h3" and moved.facts["alternates"] == []
+    assert moved.facts["reason"] == "vfr-h1 failed it (no space); its alternate vfr-h3 has room"
+
+
+def test_where_no_alternate_is_left_the_scheduler_is_asked_and_the_claim_stays_until_then(on):
+    on(claim, [instance()], [host(), host("vfr-h2")], RUN)
+    tried = instance(tried=[{"host": "vfr-h1", "msg": "no space"}])
+    assert refused(on(claim, [tried], [], RUN)[0], "host") == "vfr-h1 failed it (no space)"
+    assert used(on) == (1, 256, 1)
+    (moved,) = on(claim, [{**tried, "host": "vfr-h2"}], [], RUN)
+    assert moved.facts["host"] == "vfr-h2" and used(on) == (0, 0, 0)
+
+
+def test_what_is_adopted_says_so(on):
+    on(claim, [instance()], [host()], RUN)
+    (got,) = on(claim, [instance()], [], Terms("run-2", takeover=frozenset(["all"])))
+    assert got.facts["adopted"] and got.facts["claim_state"] == "claimed"
