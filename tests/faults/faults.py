@@ -18,7 +18,7 @@ REGISTRY = "/var/lib/virtfleet/registry"
 FULL = f"""set -e
 mount --bind {FOLDER} /mnt
 mount -t tmpfs -o size=1M tmpfs {FOLDER}
-cp -p /mnt/stranger.txt {FOLDER}
+touch {FOLDER}/stranger.txt && mount --bind /mnt/stranger.txt {FOLDER}/stranger.txt
 for one in /mnt/*/; do
     name=$(basename "$one"); mkdir {FOLDER}/$name; mount --bind "$one" {FOLDER}/$name
 done

@@ -659,7 +659,11 @@ INSTANCE = record(
     },
     **{
         "if": {"properties": {"state": {"const": "absent"}}, "required": ["state"]},
-        "else": {"required": ["flavor"]},
+        "else": {
+            "required": ["flavor"],
+            "if": {"required": ["block_devices"]},  # one of them may be what it starts from
+            "else": {"required": ["image"]},
+        },
     },
 )
 

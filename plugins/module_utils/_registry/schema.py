@@ -14,11 +14,11 @@ from typing import Any
 from .._model.errors import ItemError
 from .sql import sa
 
-VERSION = 1
+VERSION = 2
 # The release of the collection that brought each version.
-RELEASES = {1: "0.1.0"}
+RELEASES = {1: "0.1.0", 2: "0.2.0"}
 # Version -> what makes it from the one before, in the transaction that is open.
-STEPS: dict[int, Callable[[Any], None]] = {}
+STEPS: dict[int, Callable[[Any], None]] = {2: lambda connection: VOLUMES.create(connection)}
 
 if sa is not None:
     METADATA = sa.MetaData()
@@ -154,7 +154,6 @@ def ensure(connection: Any, where: str, now: str) -> None:
         METADATA.create_all(connection)
         found = VERSION - 1
     else:
-        VOLUMES.create(connection, checkfirst=True)  # registries that are older than the first release lack it
         for number in range(found + 1, VERSION + 1):
             STEPS[number](connection)
     if found < VERSION:

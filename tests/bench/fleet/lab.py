@@ -25,9 +25,17 @@ ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
 }
 PING = [{"hosts": "compute", "gather_facts": False, "tasks": [{"ansible.builtin.ping": {}}]}]
-HOST_INFO = [{"hosts": "compute", "gather_facts": False, "roles": ["virtfleet.compute.host_info"]}]
+# As playbooks/boot.yml has it.
+ROLE = {"name": "virtfleet.compute.host_info", "rolespec_validate": False}
+HOST_INFO = [{"hosts": "compute", "gather_facts": False, "tasks": [{"ansible.builtin.import_role": ROLE}]}]
 SIZES = [
-    {**HOST_INFO[0], "tasks": [{"ansible.builtin.debug": {"msg": "size {{ virtfleet_host | to_json | length }}"}}]}
+    {
+        **HOST_INFO[0],
+        "tasks": [
+            *HOST_INFO[0]["tasks"],
+            {"ansible.builtin.debug": {"msg": "size {{ virtfleet_host | to_json | length }}"}},
+        ],
+    }
 ]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pathlib
+import sqlite3
 
 import pytest
 import sqlalchemy as sa
@@ -41,6 +42,23 @@ def test_the_tables_of_this_version_are_as_written_down():
 def test_each_version_has_a_release_and_a_step_from_the_one_before():
     assert sorted(schema.RELEASES) == [int(path.stem) for path in sorted(WRITTEN.iterdir())]
     assert sorted(schema.STEPS) == list(range(2, schema.VERSION + 1))
+
+
+@pytest.mark.parametrize("number", range(1, schema.VERSION))
+def test_each_older_version_becomes_this_one(number, tmp_path):
+    """From the tables as they were written down, with an instance in them."""
+    path = tmp_path / "registry.db"
+    older = sqlite3.connect(path)
+    older.executescript((WRITTEN / f"{number}.sql").read_text())
+    older.execute("INSERT INTO schema_version VALUES (?, ?, '2026-01-01 10:00:00')", (number, schema.RELEASES[number]))
+    older.commit()
+    older.close()
+    fill(f"sqlite:///{path}")
+    with sqlite3.connect(path) as now:
+        names = {row[0] for row in now.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        versions = [row[0] for row in now.execute("SELECT version FROM schema_version ORDER BY version")]
+    assert set(schema.METADATA.tables) <= names
+    assert versions == [number, schema.VERSION]
 
 
 @pytest.fixture
@@ -92,7 +110,7 @@ def test_an_older_registry_is_brought_up_once_by_runs_that_come_together(url, re
     assert [answers.get(timeout=60) for dummy in runs] == [(before, ["rack-a"])] * 4
     with reading(url) as connection:
         kept = connection.execute(sa.select(schema.SCHEMA_VERSION.c.version)).scalars().all()
-    assert kept == [1, schema.VERSION]
+    assert kept == [schema.VERSION - 2, schema.VERSION]
 
 
 def test_who_only_reads_an_older_registry_leaves_it_as_it_is(url, request):
@@ -103,20 +121,21 @@ def test_who_only_reads_an_older_registry_leaves_it_as_it_is(url, request):
             assert connection.exec_driver_sql("SELECT zone FROM hosts").scalars().all() == ["rack-a"]
             assert len(report.instances(connection, "2099-01-01 00:00:00")) == 3
     with sa.create_engine(url.replace("postgresql:", "postgresql+psycopg2:")).connect() as connection:
-        assert connection.execute(sa.select(schema.SCHEMA_VERSION.c.version)).scalars().all() == [1]
+        assert connection.execute(sa.select(schema.SCHEMA_VERSION.c.version)).scalars().all() == [schema.VERSION - 2]
 
 
 def test_a_step_that_fails_leaves_the_registry_as_it_was(url, monkeypatch, request):
     fill(url)
     with monkeypatch.context() as broken:
-        broken.setattr(schema, "VERSION", 2)
-        broken.setattr(schema, "RELEASES", {2: "2.0.0"})
+        newer = schema.VERSION + 1
+        broken.setattr(schema, "VERSION", newer)
+        broken.setattr(schema, "RELEASES", {newer: "2.0.0"})
 
         def step(connection):
             connection.exec_driver_sql("ALTER TABLE hosts ADD COLUMN zone TEXT")
             raise ItemError("host vfr-h1 has no zone: give it one")
 
-        broken.setattr(schema, "STEPS", {2: step})
+        broken.setattr(schema, "STEPS", {newer: step})
         with pytest.raises(ItemError, match="has no zone"), writing(url):
             pass
     with writing(url) as connection:

@@ -9,7 +9,7 @@ import uuid
 
 from registry_fleet import NAMESPACE, host, instance
 
-from ansible_collections.virtfleet.compute.plugins.module_utils._registry import schema, volumes
+from ansible_collections.virtfleet.compute.plugins.module_utils._registry import volumes
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.claims import claim
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.ledger import Terms
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.settle import release, settle
@@ -96,8 +96,3 @@ def test_only_a_free_volume_is_forgotten(on):
     assert refused.error == "volume data is attached to web-1: detach it first" and refused.fault == "request"
     assert gone.changed and set(places(on)) == {"data"}
     assert not on(volumes.forget, [other])[0].changed
-
-
-def test_a_registry_without_the_table_gets_it(on):
-    on(lambda connection: schema.VOLUMES.drop(connection))
-    active(on, guest("web-1", volume()))

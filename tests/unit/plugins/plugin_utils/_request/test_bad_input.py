@@ -702,8 +702,8 @@ def test_a_block_device_that_cannot_be(devices, changes, sentence):
 def test_very_many_problems_are_cut():
     spec = {"virtfleet_instances": [{}] * 100}
     lines = report(request(spec)[1]).splitlines()
-    assert lines[0] == "The request has 200 problems; nothing was done:"
-    assert lines[-1] == "and 170 more problems"
+    assert lines[0] == "The request has 300 problems; nothing was done:"
+    assert lines[-1] == "and 270 more problems"
     assert len(lines) == 32
 
 

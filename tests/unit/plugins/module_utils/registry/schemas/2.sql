@@ -1,0 +1,17 @@
+CREATE TABLE actions ( id INTEGER NOT NULL, at TEXT NOT NULL, instance TEXT NOT NULL, project TEXT NOT NULL, name TEXT NOT NULL, action TEXT NOT NULL, host TEXT NOT NULL, run TEXT NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL, PRIMARY KEY (id) );
+CREATE INDEX ix_actions_instance ON actions (instance);
+CREATE TABLE hosts ( name TEXT NOT NULL, record JSON NOT NULL, generation INTEGER NOT NULL, failed_builds INTEGER NOT NULL, updated_at TEXT NOT NULL, PRIMARY KEY (name) );
+CREATE TABLE instances ( uuid TEXT NOT NULL, project TEXT NOT NULL, name TEXT NOT NULL, domain TEXT NOT NULL, host TEXT NOT NULL, state TEXT NOT NULL, record JSON NOT NULL, pending JSON, spec_digest TEXT NOT NULL, run TEXT NOT NULL, lease_until TEXT, created_at TEXT NOT NULL, updated_at TEXT NOT NULL, PRIMARY KEY (uuid), UNIQUE (project, name), UNIQUE (host, domain) );
+CREATE TABLE schema_version ( version INTEGER NOT NULL, release TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (version) );
+CREATE TABLE allocations ( instance TEXT NOT NULL, host TEXT NOT NULL, resource_class TEXT NOT NULL, amount BIGINT NOT NULL, PRIMARY KEY (instance, host, resource_class), FOREIGN KEY(instance) REFERENCES instances (uuid) ON DELETE CASCADE );
+CREATE INDEX ix_allocations_host ON allocations (host);
+CREATE TABLE group_members ( project TEXT NOT NULL, name TEXT NOT NULL, instance TEXT NOT NULL, PRIMARY KEY (project, name, instance), FOREIGN KEY(instance) REFERENCES instances (uuid) ON DELETE CASCADE );
+CREATE INDEX ix_group_members_instance ON group_members (instance);
+CREATE TABLE ports ( id TEXT NOT NULL, instance TEXT NOT NULL, network TEXT NOT NULL, mac TEXT NOT NULL, PRIMARY KEY (id), FOREIGN KEY(instance) REFERENCES instances (uuid) ON DELETE CASCADE, UNIQUE (mac) );
+CREATE INDEX ix_ports_instance ON ports (instance);
+CREATE TABLE volumes ( id TEXT NOT NULL, project TEXT NOT NULL, name TEXT NOT NULL, host TEXT NOT NULL, instance TEXT, PRIMARY KEY (id), FOREIGN KEY(instance) REFERENCES instances (uuid) ON DELETE SET NULL );
+CREATE INDEX ix_volumes_host ON volumes (host);
+CREATE INDEX ix_volumes_instance ON volumes (instance);
+CREATE TABLE addresses ( scope TEXT NOT NULL, network TEXT NOT NULL, address TEXT NOT NULL, port TEXT NOT NULL, instance TEXT NOT NULL, PRIMARY KEY (scope, network, address), FOREIGN KEY(port) REFERENCES ports (id) ON DELETE CASCADE, FOREIGN KEY(instance) REFERENCES instances (uuid) ON DELETE CASCADE );
+CREATE INDEX ix_addresses_instance ON addresses (instance);
+CREATE INDEX ix_addresses_port ON addresses (port);
