@@ -104,7 +104,7 @@ class Fleet:
         self.lab("thaw", *self.hosts)
         for host in self.hosts:
             for broken in (DISKS, QEMU, LIBVIRTD):
-                self.lab("exec", host, "sh", "-c", f"while umount {broken} 2>/dev/null; do :; done")
+                self.lab("exec", host, "sh", "-c", f"while umount -l {broken} 2>/dev/null; do :; done")
             self.lab("exec", host, "sh", "-c", "until virsh -q list >/dev/null 2>&1; do sleep 0.2; done")
         names = set(self.claims())
         if names:

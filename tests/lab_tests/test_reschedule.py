@@ -129,7 +129,7 @@ def test_where_no_libvirt_can_say_what_runs_the_instance_stays_and_says_why(flee
     assert "could not be undone: Failed to connect to" in run.output
     assert "it may run there, so it is not tried on another host: mend that host and run again" in run.output
     assert {fleet.claims()[name][0] for name in lost} == {"kvm3"}
-    fleet.lab("exec", "kvm3", "umount", LIBVIRTD)
+    fleet.lab("exec", "kvm3", "umount", "-l", LIBVIRTD)
     fleet.lab("exec", "kvm3", "sh", "-c", "until virsh -q list >/dev/null 2>&1; do sleep 0.2; done")
     assert set(fleet.running()) == NAMES - lost
     assert fleet.boot(WEB).code == 0
