@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 name: of_images
 short_description: The records that are made from one of these images
 description:
-  - Of the records those whose image has one of the ids that P(virtfleet.compute.image_shares#filter) names.
+  - Of the records those whose image has one of the ids that M(virtfleet.compute.image_shares) names.
 positional: ids
 options:
   _input:

@@ -8,7 +8,7 @@ import json
 import os
 import sqlite3
 import subprocess
-import xml.etree.ElementTree as ElementTree
+from xml.etree import ElementTree
 
 STATE, REGISTRY = "/var/lib/virtfleet", "/var/lib/virtfleet/registry/registry.db"
 TABLES = ("hosts", "instances", "allocations", "ports", "addresses", "group_members")
@@ -48,11 +48,15 @@ def taps():
                 yield name, int(file.read())
 
 
+def nft(*words):
+    return subprocess.run(["nft", "list", *words], check=False, capture_output=True, text=True).stdout
+
+
 def tables():
-    told = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True).stdout
+    told = nft("tables")
     for line in told.splitlines():
         words = line.split()[1:]
-        yield " ".join(words), subprocess.run(["nft", "list", "table", *words], capture_output=True, text=True).stdout
+        yield " ".join(words), nft("table", *words)
 
 
 def ports():

@@ -18,7 +18,7 @@ VERSION = 2
 # The release of the collection that brought each version.
 RELEASES = {1: "0.1.0", 2: "0.2.0"}
 # Version -> what makes it from the one before, in the transaction that is open.
-STEPS: dict[int, Callable[[Any], None]] = {2: lambda connection: VOLUMES.create(connection)}
+STEPS: dict[int, Callable[[Any], None]] = {}
 
 if sa is not None:
     METADATA = sa.MetaData()
@@ -103,6 +103,7 @@ if sa is not None:
         _text("host", index=True),
         sa.Column("instance", sa.Text, sa.ForeignKey("instances.uuid", ondelete="SET NULL"), index=True),
     )
+    STEPS[2] = VOLUMES.create
     GROUP_MEMBERS = sa.Table(
         "group_members",
         METADATA,

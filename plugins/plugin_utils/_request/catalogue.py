@@ -81,10 +81,10 @@ def tunnel_problems(path: Path, network: dict[str, Any], defined: Catalogue) -> 
     if "vni" not in network:
         yield Problem(path, "has no 'vni': type vxlan needs a number from 1 to 16777215 of its own")
         return
-    first = next(name for name, one in defined.items() if one["type"] == "vxlan" and one.get("vni") == network["vni"])
-    if first != path[-1]:
+    same = [name for name, one in defined.items() if one["type"] == "vxlan" and one.get("vni") == network["vni"]]
+    if same[0] != path[-1]:
         yield Problem(
-            (*path, "vni"), f"is {network['vni']}, which is that of network {quoted(first)}: give each its own"
+            (*path, "vni"), f"is {network['vni']}, which is that of network {quoted(same[0])}: give each its own"
         )
 
 

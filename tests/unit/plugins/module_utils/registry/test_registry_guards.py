@@ -18,9 +18,9 @@ WEB = fleet.instance("web-1", "vfr-h1")
 SWEEP, BOOT = Terms(run="sweep"), Terms(run="boot")
 
 
-def asked(record=WEB, host="vfr-h1"):
+def asked(host="vfr-h1"):
     """Return what is to be guarded."""
-    return [{"name": record["uuid"], "uuid": record["uuid"], "host": host}]
+    return [{"name": WEB["uuid"], "uuid": WEB["uuid"], "host": host}]
 
 
 @pytest.fixture
