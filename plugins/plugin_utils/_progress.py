@@ -67,7 +67,7 @@ class Stage:
         return [one for one in self.instances.values() if one.get("failed")]
 
     def line(self, now: float) -> str:
-        """Return how the stage ended, or how far it is when it is left for a while, or nothing if there was nothing to do."""
+        """Return how the stage ended, or how far it is if it goes on later; nothing if there was nothing to do."""
         if self.pending:
             return self.progress(now)
         total, failed = len(self.instances), len(self.failed)
