@@ -82,8 +82,12 @@ def variables_page(schema):
         "",
     ]
     for variable, one in schema.VARIABLES.items():
-        entry = one.get("items") or one["additionalProperties"]
-        lines += [f"## {variable}", "", one["description"], "", "```yaml", f"{variable}:"]
+        entry = one.get("items") or one.get("additionalProperties")
+        lines += [f"## {variable}", "", one["description"], ""]
+        if not entry:
+            lines += [f"A {kinds(one)}, {limits(one)}; {told(one['default'])} unless given.", ""]
+            continue
+        lines += ["```yaml", f"{variable}:"]
         lines += [f"  {line}" for line in as_yaml(one["examples"][0])] + ["```", ""]
         if "properties" in entry:
             lines += ["| key | type | default | limits | what it is | example |", "|---" * 6 + "|"]

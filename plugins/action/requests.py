@@ -29,6 +29,7 @@ OPTIONS = (
     "keypairs",
     "projects",
     "cells",
+    "max_attempts",
     "instances",
 )
 
@@ -42,6 +43,11 @@ def with_ready(ready, images):
     if images is None or isinstance(images, Mapping):
         return {**(ready or {}), **(images or {})}
     return images
+
+
+def counted(number):
+    """Return a number that came as text, as it does with `-e name=2`, as one; what is none is told later."""
+    return int(number) if isinstance(number, str) and number.isdecimal() else number
 
 
 class ActionModule(ActionBase):
@@ -59,6 +65,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail("The controller's Python has no jsonschema: run pip install jsonschema there")
         existing = [flat(one) for one in self._task.args.get("existing") or []]
         variables = {f"virtfleet_{name}": self._task.args.get(name) for name in OPTIONS}
+        variables["virtfleet_max_attempts"] = counted(variables["virtfleet_max_attempts"])
         variables["virtfleet_images"] = with_ready(self._task.args.get("ready_images"), self._task.args.get("images"))
         records, problems = request(variables, existing)
         problems = problems or cell_problems(variables["virtfleet_cells"], (task_vars or {}).get("groups") or {})

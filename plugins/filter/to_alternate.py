@@ -11,9 +11,9 @@ short_description: Instance records after an attempt, those that another host ma
 description:
   - A new instance that failed by fault of its host is no longer failed and has its host among C(tried). The claim then
     goes to the first of its alternates that takes it, or it is placed again without the hosts it was tried on.
-  - It must have been undone on its host. Where the host was lost, so that nobody can, it is tried elsewhere only if it
-    had not come to stage domain there, for then it cannot run there; what a run that is gone had left there may have.
-    Else it stays failed and says so.
+  - It must have been undone on its host. Where that could not be, for the host or its libvirt does not answer, it is
+    tried elsewhere only if it had not come to stage domain there, for then it cannot run there; what a run that is gone
+    had left there may have. Else it stays failed and says so.
   - As in Nova a fault of the request is not tried again.
   - All others have nothing left to do.
 options:
@@ -49,6 +49,7 @@ FORGOTTEN = {"msg", "fault", "undone", "failed_in", "refusals", "config_drive_pa
 # An instance that a host failed in one of these has no domain there: stage domain was never sent.
 WITHOUT_DOMAIN = ("images", "volumes", "config_drives", "ports")
 MAY_RUN = "{msg}; it may run there, so it is not tried on another host"
+MEND = MAY_RUN + ": mend that host and run again"
 LEFT = "{msg}; it had not come to its domain there, so it cannot run there: what is left of its disks and ports stays"
 
 
@@ -61,12 +62,12 @@ def after_attempt(record, max_attempts):
     """Return one record after an attempt."""
     if record.get("todo") != "create" or not is_fault_of_host(record):
         return {**record, "todo": idle(record)}
-    is_gone, is_lost = record.get("undone") is True, bool(record.get("lost"))
-    if is_lost and not is_gone:
+    if record.get("undone") is not True:
         if record.get("failed_in") not in WITHOUT_DOMAIN or record.get("adopted"):
-            return {**record, "todo": "none", "msg": MAY_RUN.format(msg=record["msg"])}
+            reason = MAY_RUN if record.get("lost") else MEND
+            return {**record, "todo": "none", "msg": reason.format(msg=record["msg"])}
         record = {**record, "msg": LEFT.format(msg=record["msg"])}
-    if not (is_gone or is_lost) or record.get("attempts", 1) >= max_attempts:
+    if record.get("attempts", 1) >= max_attempts:
         return {**record, "todo": "none"}
     return untried(record)
 

@@ -63,6 +63,9 @@ options:
   cells:
     description: The variable C(virtfleet_cells).
     type: raw
+  max_attempts:
+    description: The variable C(virtfleet_max_attempts).
+    type: raw
   projects:
     description: The variable C(virtfleet_projects).
     type: raw

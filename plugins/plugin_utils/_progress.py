@@ -46,6 +46,9 @@ class Stage:
         """The stage knows what a task did on a host; an instance that failed in it, or before it, stays failed."""
         self.changed = self.changed or bool(result.get("changed"))
         self.pending.pop(host, None)
+        if result.get("pending"):
+            # It goes on after the claims are renewed.
+            return self.note_pending(host, result)
         for record in records_of(result):
             if self.name == "reschedule" and (record.get("todo") != "create" or not record.get("tried")):
                 continue
@@ -64,7 +67,9 @@ class Stage:
         return [one for one in self.instances.values() if one.get("failed")]
 
     def line(self, now: float) -> str:
-        """Return how the stage ended, or an empty string if there was nothing to do."""
+        """Return how the stage ended, or how far it is if it goes on later; nothing if there was nothing to do."""
+        if self.pending:
+            return self.progress(now)
         total, failed = len(self.instances), len(self.failed)
         if total:
             parts = [f"{total - failed} of {total} instances"] + ([f"{failed} failed"] if failed else [])

@@ -19,6 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Another name and network let two of these run beside each other.
 NAME, NET = os.environ.get("LAB_TEST_NAME", "vfltest"), os.environ.get("LAB_TEST_NET", "10.78.0.0/16")
 DISKS = "/var/lib/virtfleet/instances"
+QEMU, LIBVIRTD = "/usr/bin/qemu-system-x86_64", "/usr/sbin/libvirtd"
 RECAP = re.compile(r"^(\S+)\s*: ok=\d+\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 ENVIRONMENT = {
     **os.environ,
@@ -102,7 +103,9 @@ class Fleet:
         self.lab("heal", *self.hosts)
         self.lab("thaw", *self.hosts)
         for host in self.hosts:
-            self.lab("exec", host, "sh", "-c", f"while umount {DISKS} 2>/dev/null; do :; done")
+            for broken in (DISKS, QEMU, LIBVIRTD):
+                self.lab("exec", host, "sh", "-c", f"while umount -l {broken} 2>/dev/null; do :; done")
+            self.lab("exec", host, "sh", "-c", "until virsh -q list >/dev/null 2>&1; do sleep 0.2; done")
         names = set(self.claims())
         if names:
             self.play("playbooks/delete.yml", "-e", f"names={','.join(sorted(names))}")
@@ -113,6 +116,10 @@ class Fleet:
         """These hosts have 64 KiB left for disks."""
         for host in hosts:
             self.lab("exec", host, *f"mount -t tmpfs -o size=64k tmpfs {DISKS}".split())
+
+    def spoil(self, program: str, host: str) -> None:
+        """The program ends at once with an error on this host, until the fleet is mended."""
+        self.lab("exec", host, "mount", "--bind", "/bin/false", program)
 
     def claims(self) -> dict[str, tuple[str, str]]:
         """Return the host and the state of each claim, straight from the registry on the first host."""

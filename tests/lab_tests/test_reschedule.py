@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from .conftest import instance
+import pytest
+
+from .conftest import LIBVIRTD, QEMU, instance
 
 WEB = instance("web", count=3)
 NAMES = {"web-1", "web-2", "web-3"}
@@ -95,3 +97,119 @@ def test_a_bad_image_is_not_tried_elsewhere(fleet):
     assert run.code != 0 and run.output.count("checksum") >= 1, run.output
     assert "not on " not in run.output and "tried with" not in run.output
     assert set(failed_builds(fleet).values()) == {0}
+
+
+def there(fleet, host: str) -> list[str]:
+    """Return what the host has of any instance."""
+    look = "virsh -q list --all --name; cd /var/lib/virtfleet; ls instances ports; ls /sys/class/net | grep ^tap"
+    found = fleet.lab("exec", host, "sh", "-c", f"{look}; true").split()
+    return [word for word in found if word not in ("instances:", "ports:")]
+
+
+def test_a_domain_that_cannot_start_sends_the_instance_to_its_alternate(fleet):
+    run = fleet.boot(WEB, on_line=lambda line: line.startswith("port") and fleet.spoil(QEMU, "kvm3"))
+    assert run.code == 0, run.output
+    assert "not on kvm3: " in run.output
+    assert {host for _state, host in run.states().values()} == {"kvm1", "kvm2"}
+    assert set(fleet.running()) == NAMES and there(fleet, "kvm3") == []
+    again = fleet.boot(WEB)
+    assert (again.code, again.changed) == (0, 0), again.output
+
+
+def test_where_no_libvirt_can_say_what_runs_the_instance_stays_and_says_why(fleet):
+    def lose_libvirt(line):
+        if line.startswith("port"):
+            fleet.spoil(LIBVIRTD, "kvm3")
+            fleet.lab("exec", "kvm3", "pkill", "-9", "-x", "libvirtd")
+
+    try:
+        run = fleet.boot(WEB, on_line=lose_libvirt)
+        claims = fleet.claims()
+    finally:
+        fleet.lab("exec", "kvm3", "sh", "-c", f"while umount -l {LIBVIRTD} 2>/dev/null; do :; done")
+    assert run.code != 0 and run.unreachable == [], run.output
+    lost = {name for name, (state, host) in run.states().items() if (state, host) == ("failed", "kvm3")}
+    assert len(lost) == 1 and {state for _name, (state, _host) in run.states().items()} == {"active", "failed"}
+    assert "could not be undone: libvirtd does not answer on" in run.output, run.output
+    assert "it may run there, so it is not tried on another host: mend that host and run again" in run.output
+    assert {claims[name][0] for name in lost} == {"kvm3"}
+    fleet.lab("exec", "kvm3", "sh", "-c", "until virsh -q list >/dev/null 2>&1; do sleep 0.2; done")
+    assert set(fleet.running()) == NAMES - lost
+    assert fleet.boot(WEB).code == 0
+    assert set(fleet.running()) == NAMES and fleet.audit().code == 0
+
+
+@pytest.fixture
+def uplink(fleet):
+    """A network whose bridge kvm3 does not have."""
+    for host in ("kvm1", "kvm2"):
+        fleet.lab("exec", host, "sh", "-c", "ip link add brx type bridge && ip link set brx up")
+    subnet = {"cidr": "192.0.2.0/24", "gateway": "192.0.2.1", "pool": ["192.0.2.20-192.0.2.40"]}
+    yield {"uplink": {"type": "bridge", "bridge": "brx", "subnets": [subnet]}}
+    fleet.play("playbooks/delete.yml", "-e", "names=web-1,web-2,web-3")
+    for host in ("kvm1", "kvm2"):
+        fleet.lab("exec", host, "ip", "link", "del", "brx")
+
+
+def test_a_missing_bridge_sends_the_instance_to_its_alternate(fleet, uplink):
+    run = fleet.boot({**WEB, "networks": [{"network": "uplink"}]}, virtfleet_networks=uplink)
+    assert run.code == 0, run.output
+    assert "not on kvm3: " in run.output and "bridge brx of network 'uplink' does not exist on this host" in run.output
+    assert {host for _state, host in run.states().values()} == {"kvm1", "kvm2"}
+    assert set(fleet.running()) == NAMES and there(fleet, "kvm3") == []
+
+
+CELLS = ("-i", "extensions/molecule/cells/inventory/hosts.yml")
+READ = (
+    "import os, sqlite3; path = '/var/lib/virtfleet/registry/%s.db'; "
+    "[print(*row) for row in sqlite3.connect(path).execute('select name, host, state from instances order by name')] "
+    "if os.path.exists(path) else None"
+)
+
+
+class Cells:
+    """The fleet as two cells: east with kvm1 and kvm2, west with kvm3."""
+
+    def __init__(self, fleet):
+        self.fleet = fleet
+
+    def boot(self, *instances, **more):
+        cells = {"virtfleet_cells": {"east": {}, "west": {}}, "virtfleet_instances": list(instances)}
+        return self.fleet.play("playbooks/boot.yml", *CELLS, **cells, **more)
+
+    def claims(self, registry: str) -> list[tuple[str, ...]]:
+        """Return name, host or cell, and state of all that a registry has."""
+        host = "kvm3" if registry == "cell-west" else "kvm1"
+        told = self.fleet.lab("exec", host, "python3", "-c", READ % registry)
+        return [tuple(line.split()) for line in told.splitlines()]
+
+
+@pytest.fixture
+def cells(fleet):
+    """The fleet as two cells, nothing of which is left."""
+    yield Cells(fleet)
+    fleet.play("playbooks/delete.yml", *CELLS, virtfleet_cells={"east": {}, "west": {}}, names="east-1,east-2,pin")
+    for host in ("kvm1", "kvm3"):
+        fleet.lab("exec", host, "sh", "-c", "rm -f /var/lib/virtfleet/registry/cell-*")
+
+
+def test_an_instance_stays_in_its_cell(cells):
+    cells.fleet.fill("kvm2")
+    east = instance("east", count=2, cell="east")
+    run = cells.boot(east)
+    assert run.code == 0 and "not on kvm2: volume root: no space left" in run.output, run.output
+    assert run.states() == {"east-1": ("active", "kvm1"), "east-2": ("active", "kvm1")}
+    both = [("east-1", "kvm1", "active"), ("east-2", "kvm1", "active")]
+    assert cells.claims("cell-east") == both and cells.claims("cell-west") == []
+    assert cells.claims("registry") == [(name, "east", state) for name, _host, state in both]
+    again = cells.boot(east)
+    assert (again.code, again.changed) == (0, 0), again.output
+
+
+def test_where_no_other_host_of_the_cell_takes_it_it_has_failed(cells):
+    cells.fleet.fill("kvm3")
+    run = cells.boot(instance("pin", cell="west"), instance("east", count=2, cell="east"))
+    assert run.code != 0, run.output
+    assert run.states()["pin"] == ("failed", "kvm3") and "no other host takes it" in run.output
+    assert cells.claims("cell-west") == [] and [one[0] for one in cells.claims("registry")] == ["east-1", "east-2"]
+    assert set(cells.fleet.running()) == {"east-1", "east-2"} and there(cells.fleet, "kvm3") == []

@@ -744,6 +744,9 @@ VARIABLES = {
         PROJECT,
         {"default": {"quota": {"instances": 10, "cores": 20, "memory_mb": 51200}}},
     ),
+    "virtfleet_max_attempts": number(
+        "With how many hosts a new instance is tried in one run, when its hosts fail it.", 1, 3, default=3, examples=[2]
+    ),
     "virtfleet_instances": {
         "type": "array",
         "description": "What should run.",

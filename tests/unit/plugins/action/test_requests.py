@@ -86,3 +86,7 @@ def whole(ready, own):
     images = requests.with_ready(ready, own)
     _records, problems = resolve.request({"virtfleet_images": images})
     return requests.image_records(images), problems
+
+
+def test_a_number_given_on_the_command_line_is_one():
+    assert [requests.counted(one) for one in ("2", 2, None, "two", "-1")] == [2, 2, None, "two", "-1"]

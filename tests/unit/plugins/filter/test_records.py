@@ -93,7 +93,7 @@ def test_only_faults_of_a_host_are_tried_on_the_next():
     assert moved["tried"] == [{"host": "kvm1", "msg": "disk full", "failed_in": "volumes", "undone": True}]
     assert moved["scheduling"] == {"entry": "a", "ignore_hosts": ["kvm1"]} and moved["todo"] == "create"
     assert not {"msg", "vnc", "undone", "failed_in", "fault"} & set(moved)
-    for stays in ({"fault": "request"}, {"attempts": 3}, {"existing": True}, {"undone": False}, {"claim_state": None}):
+    for stays in ({"fault": "request"}, {"attempts": 3}, {"existing": True}, {"claim_state": None}):
         (kept,) = to_alternate([{**full, **stays}])
         assert kept == {**full, **stays, "todo": "none"}
     assert to_alternate([{**A, **NEW, "failed": False}, {**A, "todo": "wait"}]) == [
@@ -103,10 +103,10 @@ def test_only_faults_of_a_host_are_tried_on_the_next():
     assert to_alternate([{**full, "attempts": 2}], max_attempts=2)[0]["failed"]
 
 
+@pytest.mark.parametrize("lost", [{"lost": True}, {}])
 @pytest.mark.parametrize("stage", ["images", "volumes", "config_drives", "ports"])
-def test_a_lost_host_is_left_before_the_domain(stage):
-    lost = on("kvm1", A, **{**FULL, "failed_in": stage, "undone": False, "lost": True})
-    (moved,) = to_alternate([lost])
+def test_a_host_that_cannot_undo_is_left_before_the_domain(stage, lost):
+    (moved,) = to_alternate([on("kvm1", A, **{**FULL, "failed_in": stage, "undone": False, **lost})])
     assert not moved["failed"] and "cannot run there" in moved["tried"][0]["msg"] and "lost" not in moved
 
 
@@ -117,6 +117,14 @@ def test_what_may_run_on_a_lost_host_is_never_tried_elsewhere(more):
     lost = on("kvm1", A, **{**FULL, "undone": False, "lost": True, **more})
     (stays,) = to_alternate([lost])
     assert stays == {**lost, "todo": "none", "msg": "disk full; it may run there, so it is not tried on another host"}
+
+
+@pytest.mark.parametrize("more", [{"failed_in": "domains"}, {"failed_in": None}, {"adopted": True}])
+def test_what_could_not_be_undone_may_run_and_is_never_tried_elsewhere(more):
+    failed = on("kvm1", A, **{**FULL, "msg": "no libvirt; could not be undone: no libvirt", "undone": False, **more})
+    (stays,) = to_alternate([failed])
+    way = "it may run there, so it is not tried on another host: mend that host and run again"
+    assert stays == {**failed, "todo": "none", "msg": f"no libvirt; could not be undone: no libvirt; {way}"}
 
 
 @pytest.mark.parametrize("undone", [True, False])

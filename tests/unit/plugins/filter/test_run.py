@@ -13,6 +13,7 @@ from ansible_collections.virtfleet.compute.plugins.filter.busy_hosts import busy
 from ansible_collections.virtfleet.compute.plugins.filter.compare import compare
 from ansible_collections.virtfleet.compute.plugins.filter.existing import existing
 from ansible_collections.virtfleet.compute.plugins.filter.give_up import give_up
+from ansible_collections.virtfleet.compute.plugins.filter.held_claims import held_claims
 from ansible_collections.virtfleet.compute.plugins.filter.leftovers import leftovers
 from ansible_collections.virtfleet.compute.plugins.filter.of_host import of_host
 from ansible_collections.virtfleet.compute.plugins.filter.plan import plan
@@ -146,3 +147,29 @@ def test_plan_without_a_decision_says_what_is_there():
         "c  would fail: quota",
         "1 of 3 instances have something to do; nothing was changed",
     ]
+
+
+def names_in(registries):
+    return [(one["registry_host"], [each["name"] for each in one["instances"]]) for one in registries]
+
+
+def test_leases_are_renewed_where_the_run_has_claims_that_are_not_settled():
+    run = [
+        {"name": "new", "uuid": "1", "project": "p", "claim_state": "claimed", "cell": "west", "cell_claim": "claimed"},
+        {"name": "more", "uuid": "2", "claim_state": "changing", "cell": "east", "cell_claim": "active"},
+        {"name": "old", "uuid": "3", "claim_state": "active", "cell": "east", "cell_claim": "active"},
+        {"name": "refused", "uuid": "4", "cell": "east"},
+    ]
+    (one,) = held_claims(run, "sqlite:///top", "kvm1")
+    assert one["registry_url"] == "sqlite:///top" and one["registry_host"] == "kvm1"
+    assert one["instances"] == [
+        {"name": "new", "uuid": "1", "project": "p"},
+        {"name": "more", "uuid": "2", "project": None},
+    ]
+    cells = [
+        {"name": name, "hosts": [], "registry_host": f"{name}-1", "registry_url": f"sqlite:///{name}"}
+        for name in ("east", "north", "west")
+    ]
+    told = held_claims(run, "sqlite:///top", "kvm1", cells)
+    assert names_in(told) == [("kvm1", ["new"]), ("east-1", ["more"]), ("west-1", ["new"])]
+    assert held_claims(run[2:], "sqlite:///top", "kvm1") == []

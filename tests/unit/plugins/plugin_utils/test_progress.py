@@ -51,6 +51,14 @@ def test_progress_adds_up_what_hosts_wait_for():
     assert one.progress(17.0) == "ready         0 of 9   w0; w1; w2 and 6 more   7 s"
 
 
+def test_a_stage_that_is_left_to_renew_claims_is_not_over():
+    one = stage()
+    one.note("kvm1", {"instances": [instance("a"), instance("b")], "pending": ["b: 1 MiB of 9 MiB"]})
+    assert one.line(17.0) == "ready         1 of 2   b: 1 MiB of 9 MiB   7 s"
+    one.note("kvm1", {"instances": [instance("a"), instance("b")], "pending": []})
+    assert one.line(18.0) == "ready         2 of 2 instances   8.0 s"
+
+
 def test_heartbeats_name_the_hosts():
     one = stage()
     assert one.heartbeat(20.0) == ""

@@ -460,6 +460,9 @@ BAD = [
         "(name a host with 'host')",
     ),
     ((*WEB, "min_count"), 2, f"{I0}.min_count is 2, more than the count of 1"),
+    (("virtfleet_max_attempts",), 5, "virtfleet_max_attempts is 5: it must be at most 3"),
+    (("virtfleet_max_attempts",), 0, "virtfleet_max_attempts is 0: it must be at least 1"),
+    (("virtfleet_max_attempts",), "all", "virtfleet_max_attempts is the text 'all': it must be a whole number"),
 ]
 
 
