@@ -101,7 +101,7 @@ def play(inventory_path: pathlib.Path, playbook: object, *arguments: str, must: 
         lines.append(line)
         cpu = max(cpu, cpu_of(process.pid))
         found = STAGE.match(line.strip())
-        if found:
+        if found and found[1] != "total":
             stages[found[1]] = {"seconds": float(found[2]), "controller_cpu": cpu - last}
             last = cpu
     _pid, status, usage = os.wait4(process.pid, 0)
