@@ -23,6 +23,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "tests/lab"))
 
+import cgroups  # noqa: E402
 import machine  # noqa: E402
 from settings import from_environment  # noqa: E402
 
@@ -186,8 +187,9 @@ class Fleet:
     # Looking
 
     def look(self) -> dict[str, dict]:
-        """Return what each host has that is up, read past SSH and past our own code."""
-        alive = [host for host in self.hosts if machine.pid(self.settings.by_name(host))]
+        """Return what each host has that is up and does not hang, read past SSH and past our own code."""
+        hosts = {host: self.settings.by_name(host) for host in self.hosts}
+        alive = [name for name, one in hosts.items() if machine.pid(one) and not cgroups.is_frozen(one)]
         script = (HERE / "look.py").read_text()
         with ThreadPoolExecutor(len(self.hosts)) as pool:
             told = pool.map(lambda host: self.lab("exec", host, "python3", "-c", script), alive)

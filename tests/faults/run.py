@@ -13,6 +13,7 @@ import functools
 import os
 import pathlib
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -200,7 +201,7 @@ def tried(fleet: Fleet, cases: list[Case], watch: Watch) -> list[Outcome]:
     trial = Trial(fleet, cases, watch)
     try:
         return trial.go()
-    except RuntimeError as error:
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
         for outcome in trial.outcomes:
             outcome.wrong.append(f"the trial broke: {error}")
         fleet.mend()

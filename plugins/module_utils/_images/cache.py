@@ -32,6 +32,14 @@ def path(images: str, base: Base) -> str:
     return os.path.join(images, base.file)
 
 
+def planned(images: str, image: Image) -> str:
+    """Return a name for the file of an image that a plan would fetch, so that the stages after it can plan theirs.
+
+    The name that it will get is made from its content, which nobody has seen.
+    """
+    return os.path.join(images, image.id)
+
+
 def find(images: str, image: Image) -> Base | None:
     """Return the cached image if it is as it was left; None when it must be fetched or repaired. Costs two stats."""
     recorded = records.load(images, image.id)

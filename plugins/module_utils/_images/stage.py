@@ -67,7 +67,9 @@ def outcome(item: dict[str, Any], image: Any, before: Base | None, answer: Answe
     if isinstance(answer, str):
         return Outcome(name, changed=True, after={"image": image.name, "fetched": answer})
     facts: dict[str, Any] = {"format": image.format}
-    if answer is not None:
+    if answer is None and "image" in item:
+        facts["path"] = cache.planned(images, image)
+    elif answer is not None:
         try:
             check_fit(image, answer, item.get("flavor") or {})
         except ItemError as error:

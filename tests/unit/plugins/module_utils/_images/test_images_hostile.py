@@ -63,3 +63,12 @@ def test_a_virtual_size_above_the_flavor_is_refused_at_every_use(host, tmp_path,
         told = stage.outcome(item, wanted, before, base, host.images)
         assert "needs a disk of 2048 GiB, but flavor m1 has disk_gb 20" in told.error and told.fault == "request"
     assert isinstance(wanted, image.Image)
+
+
+def test_a_plan_names_a_file_for_the_stages_after_it(host, disk):
+    host.web.files["/disk"] = disk
+    wanted = host.image(url=host.web.url("/disk"), checksum=None)
+    planned = stage.outcome({"name": "web-1", "image": {"name": "disk"}}, wanted, None, None, host.images)
+    assert planned.changed and not planned.error
+    assert planned.facts["image"]["path"].startswith(f"{host.images}/") and planned.facts["image"]["format"] == "qcow2"
+    assert "path" not in stage.outcome({"name": "disk"}, wanted, None, None, host.images).facts
