@@ -25,7 +25,7 @@ class CaseError(Exception):
 
 @dataclass(frozen=True)
 class Case:
-    """A case; `left` and `says` are only looked at where they are given."""
+    """A case; `left`, `says` and `remedy` count where they are given."""
 
     name: str
     run: str
@@ -40,7 +40,6 @@ class Case:
     fast: bool = False
     left: dict[str, list[str]] = field(default_factory=dict)
     says: str = ""
-    then: str = "converges"
     remedy: str = ""
 
     @property
@@ -82,7 +81,7 @@ def load(path: pathlib.Path) -> Case:
         ("fault", told["fault"], tuple(FAULTS)),
         ("run", told["run"], ("boot", "delete")),
         ("stage", stage or "report", STAGES),
-        ("expect.then", expect.get("then", "converges"), ("converges", "is refused")),
+        ("expect.remedy", expect.get("remedy", ""), ("", "rebuild.yml")),
     ):
         if value not in choices:
             raise CaseError(f"{path.name}: {what} is '{value}': there is {', '.join(choices)}")
@@ -100,7 +99,6 @@ def load(path: pathlib.Path) -> Case:
         fast=told.get("fast", False),
         left=expect.get("left") or {},
         says=expect.get("says", ""),
-        then=expect.get("then", "converges"),
         remedy=expect.get("remedy", ""),
     )
 

@@ -169,12 +169,12 @@ class Fleet:
         name = pathlib.Path(playbook).stem
         (self.logs / f"{number:03}-{name}-{run.code}.log").write_text(run.output)
 
-    def boot(self, instances: list[dict], moment: Moment | None = None, **variables) -> Run:
-        """Run boot.yml with these instances and those that stand."""
+    def boot(self, instances: list[dict], moment: Moment | None = None, playbook: str = "boot.yml", **variables) -> Run:
+        """Run boot.yml, or another that reads a spec, with these instances and those that stand."""
         spec, groups = [*self.standing(), *instances], {one["name"] for one in instances}
         known = {name: {"policy": "anti-affinity"} for name in sorted(groups | {STANDING})}
         variables = {"virtfleet_server_groups": known, **variables}
-        return self.play("playbooks/boot.yml", moment=moment, virtfleet_instances=spec, **variables)
+        return self.play(f"playbooks/{playbook}", moment=moment, virtfleet_instances=spec, **variables)
 
     def delete(self, names: Iterable[str], moment: Moment | None = None) -> Run:
         """Run delete.yml for these names."""

@@ -27,7 +27,7 @@ os.environ.setdefault("LAB_NET", "10.75.0.0/16")
 import invariants
 import table
 from case import Case, all_cases
-from faults import FAULTS
+from faults import FAULTS, REGISTRY
 from fleet import STANDING, Fleet, Moment, Run, Watch, entry
 
 TOGETHER = 6  # cases that share a recovery: their guests, three each, and the standing ones all find room
@@ -91,6 +91,14 @@ class Trial:
         outcome.ended = self._ended(case, run)
         self._note(outcome, run)
         ends(self.fleet, case.host)
+        if case.remedy:
+            self._expect("the boot that is refused", Run(int(run.code == 0), run.output))
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        """The damaged registry is put away and made anew from the hosts, as its message says."""
+        self.fleet.inside("kvm1", f"mkdir -p /root/damaged && mv {REGISTRY}/registry.db* /root/damaged")
+        self._expect("the rebuild", self.fleet.boot([], playbook="rebuild.yml"))
 
     def _ended(self, case: Case, run: Run) -> str:
         """Return how the run with the fault ended, in words."""
