@@ -157,6 +157,19 @@ def test_a_run_that_is_longer_than_its_lease_keeps_it(fleet, slow):
     assert {state for _host, state in fleet.claims().values()} == {"active"} and names(fleet) == ["two-1", "two-2"]
 
 
+def test_a_run_that_waits_for_a_guest_longer_than_its_lease_keeps_it(fleet):
+    more = {"claim_lease": LEASE, "ready_timeout": 1.5 * LEASE, "ready_slice": 3, "virtfleet_max_attempts": 1}
+    run = Started(instance("one", wait_for="console"), **more)
+    run.until("domain")
+    began = time.monotonic()
+    while time.monotonic() < began + 1.2 * LEASE:
+        time.sleep(2)
+        assert seconds_left(fleet, "one") > 0
+    code, output = run.end()
+    assert code != 0 and "still waiting for" in output, output
+    assert names(fleet) == [] and fleet.claims() == {}
+
+
 def test_what_a_killed_run_left_is_taken_over_when_its_lease_is_over(fleet, slow):
     one, images = instance("one", image="slow"), {"slow": slow.image}
     run = Started(one, virtfleet_images=images, **SHORT)
