@@ -251,18 +251,24 @@ def main():
     if problem:
         module.fail_json(msg=problem)
     settings = settings_of(module.params)
-    act = {"present": domains.make, "absent": domains.unmake}[state]
+    act, look = {"present": (domains.make, domains.let_run), "absent": (domains.unmake, domains.gone)}[state]
     if module.check_mode:
-        act = domains.leave
+        act, look = domains.leave, domains.leave
+    plans = {}
 
-    def step(item):
-        plan = planned(item, world, state, module.params["state_dir"])
-        return outcome(item, plan, act(connection, plan, settings))
+    def prepare(item):
+        plan = plans[item["name"]] = planned(item, world, state, module.params["state_dir"])
+        act(connection, plan, settings)
+        return _bulk.Outcome(item["name"])
+
+    def complete(item):
+        plan = plans[item["name"]]
+        return outcome(item, plan, look(connection, plan, settings))
 
     try:
         with connect(module.params["uri"]) as connection, held(module, items):
             world = domains.read(connection, [item.get("uuid") for item in items])
-            outcomes = _bulk.each(items, step, module.params["threads"])
+            outcomes = _bulk.in_turn(items, (prepare, complete), module.params["threads"])
     except ItemError as error:
         outcomes = [_bulk.Outcome(item["name"], error=str(error), fault=error.fault) for item in items]
     _bulk.finish(module, "instances", items, outcomes)
