@@ -261,7 +261,7 @@ def make(connection: Any, plan: Plan, settings: Settings) -> None:
 
 
 def let_run(connection: Any, plan: Plan, settings: Settings) -> Domain | None:
-    """Resume what `make` started and return what is there then; a guest that may not run is off again, a new one gone."""
+    """Resume what `make` started and return what is there then; one that may not run is off again, a new one gone."""
     if not plan.steps:
         return plan.found
     domain = look_up(connection, plan.instance)

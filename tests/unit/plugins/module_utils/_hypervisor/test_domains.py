@@ -157,7 +157,8 @@ class Scripted:
 
     def XMLDesc(self, flags):
         uuid = instance().uuid
-        return f"<domain><name>web-1</name><uuid>{uuid}</uuid><memory>1</memory><vcpu>1</vcpu><os><type>hvm</type></os><devices/></domain>"
+        devices = "<memory>1</memory><vcpu>1</vcpu><os><type>hvm</type></os><devices/>"
+        return f"<domain><name>web-1</name><uuid>{uuid}</uuid>{devices}</domain>"
 
     def state(self):
         return [self.code, 0]
