@@ -331,6 +331,7 @@ NETWORK = record(
             "default": True,
         },
         "subnets": listing("Its address ranges. Without one, addresses are somebody else's business.", SUBNET),
+        "project": text("The project whose instances alone may use it. Default: every project may."),
     },
 )
 

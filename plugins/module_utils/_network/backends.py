@@ -51,11 +51,15 @@ def merge(below: dict[str, Link], port: Port) -> None:
         below[link.name] = replace(link, mtu=max(known.mtu, link.mtu), addresses=addresses)
 
 
+def below_of(below: dict[str, Link], ports: list[Port]) -> list[Link]:
+    """Return the links below the taps of the ports in the order in which they are made: bridges of ours first."""
+    names = sorted({link.name for port in ports for link in backend(port).needs(port)})
+    return sorted((below[name] for name in names), key=lambda link: link.kind != "bridge")
+
+
 def links_of(below: dict[str, Link], ports: list[Port]) -> list[Link]:
     """Return the links of the ports in the order in which they are made: bridges of ours, then taps."""
-    names = sorted({link.name for port in ports for link in backend(port).needs(port)})
-    ordered = sorted((below[name] for name in names), key=lambda link: link.kind != "bridge")
-    return [*ordered, *(tap(port) for port in ports)]
+    return [*below_of(below, ports), *(tap(port) for port in ports)]
 
 
 def settings_of(ports: list[Port]) -> dict[str, str]:

@@ -29,7 +29,7 @@ class Host:
 class World:
     """What stands: `claimed` and `below` grow by each planned port, so that two of one run cannot collide.
 
-    `saved` are the port files, `ports` the same with the planned ones.
+    `saved` are the port files, `ports` the same with the planned ones, `kept` the networks made ahead (kept.py).
     `addresses` and `claimed` are IPv4 addresses with prefix by link, `below` the links of ours that taps are put on,
     `taps` the id of the port that a tap is for, `rules` whether the rules of the saved ports stand as loaded.
     `members` are those that rules know now, `told` the same with what the controller tells in this run.
@@ -43,6 +43,7 @@ class World:
     below: dict[str, Link] = field(default_factory=dict)
     taps: dict[str, str] = field(default_factory=dict)
     ports: dict[str, Port] = field(default_factory=dict)
+    kept: dict[str, Port] = field(default_factory=dict)
     members: dict[str, Members] = field(default_factory=dict)
     told: dict[str, Members] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -53,13 +54,30 @@ class World:
         earlier = self.ports.get(port.id, port)
         self.ports[port.id] = port
         if (earlier.mtu, earlier.gateways, earlier.bridge) != (port.mtu, port.gateways, port.bridge):
-            self.below.clear()
-            for one in self.ports.values():
-                merge(self.below, one)
+            self.rebuild()
         merge(self.below, port)
         self.taps[port.tap] = port.id
         if port.type == "nat":
             self.claimed.setdefault(port.bridge, set()).update(port.gateways)
+
+    def hold(self, port: Port) -> None:
+        """Count a network as kept, in place of an earlier version of it."""
+        self.kept[port.id] = port
+        self.rebuild()
+        if port.type == "nat":
+            self.claimed.setdefault(port.bridge, set()).update(port.gateways)
+
+    def forget(self, port: Port, instead: Port | None = None) -> None:
+        """Count a network as kept no more, or its earlier version."""
+        self.kept.pop(port.id, None)
+        self.kept.update({instead.id: instead} if instead else {})
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        """Make anew what ports and kept networks need below their taps."""
+        self.below = {}
+        for one in [*self.kept.values(), *self.ports.values()]:
+            merge(self.below, one)
 
 
 def rules_of(ports: Iterable[Port], known: Mapping[str, Members]) -> str:
@@ -82,6 +100,9 @@ def read(host: Host, told: Mapping[str, Members] | None = None, host_ip: str = "
         told=members.merged(known, told or {}),
         host_ip=host_ip,
     )
+    for port in saved.read(host.state_dir, saved.NETWORKS).values():
+        if port.type in BACKENDS:
+            world.hold(port)
     for port in ports.values():
         if port.type in BACKENDS:  # or a later version of this collection saved it
             world.claim(port)

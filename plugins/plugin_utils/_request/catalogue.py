@@ -28,6 +28,7 @@ def check(sound: dict[str, Catalogue], groups: dict[str, Any], projects: dict[st
     return [
         *images(sound["virtfleet_images"], projects),
         *networks(sound["virtfleet_networks"]),
+        *owners(sound["virtfleet_networks"], projects),
         *security.check(sound["virtfleet_security_groups"], groups),
         *server_groups(sound["virtfleet_server_groups"]),
         *keypairs(sound["virtfleet_keypairs"]),
@@ -70,6 +71,15 @@ def networks(defined: Catalogue) -> Iterator[Problem]:
                     f"has {b}, which overlaps {a} of network {quoted(first)}: "
                     "private networks of one host need ranges of their own",
                 )
+
+
+def owners(defined: Catalogue, projects: dict[str, Any]) -> Iterator[Problem]:
+    """Yield the networks of projects that there are not."""
+    for name, network in defined.items():
+        if network.get("project", naming.DEFAULT_PROJECT) not in projects:
+            there = dict.fromkeys(sorted(projects))
+            path = ("virtfleet_networks", name, "project")
+            yield security.not_there(path, network["project"], "virtfleet_projects", there)
 
 
 def tunnel_problems(path: Path, network: dict[str, Any], defined: Catalogue) -> Iterator[Problem]:

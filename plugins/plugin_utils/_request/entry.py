@@ -192,6 +192,11 @@ def found_ports(one: Entry, path: Path, world: Any, problems: list[Problem]) -> 
         network = world.find((*place, "network"), wanted["network"], "virtfleet_networks", problems)
         if network is None:
             continue
+        if network.get("project", one["project"]) != one["project"]:
+            says = (
+                f"is {quoted(wanted['network'])}, which is for project {quoted(network['project'])} alone: take another"
+            )
+            problems.append(Problem((*place, "network"), says))
         port = catalogue.port_of_network(wanted["network"], network)
         pairs = wanted.get("allowed_address_pairs", [])
         problems += security.pair_problems(pairs, (*place, "allowed_address_pairs"))
