@@ -114,10 +114,12 @@ def kept(run, result, args, task_vars):
         return {**run, "members": members}
     if state == "active":
         return run
+    left = any(map(CHOSEN["active"], result["instances"])) or any(map(CHOSEN["absent"], run["instances"]))
     due = task_vars.get("virtfleet_lease_due") or run.get("lease_due")
     new = int(time.time()) + int(args.get("lease") or LEASE) // 3
     return {
         **run,
+        "unsettled": run.get("unsettled") or left,
         "members": merge_hash(run.get("members") or {}, members),
         "lease_due": min(int(due), new) if due else new,
     }

@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the stages on the controller hand to each other: the variable `virtfleet_run`, registered by each. Private.
 
-It is a mapping of `instances`, the records of the whole run, and what else later stages need: `run_id`; `decision`,
+It is a mapping of `instances`, the records of the whole run, and of what else later stages need: `run_id`; `decision`,
 the scheduler's record; `members`, what hosts are to be told of security groups; `lease_due`, when claims are to be
-renewed. It is read as it is: to template a hundred records costs half a second each time.
+renewed; `unsettled`, whether stage settle has something to do. It is read as it is: to template a hundred records costs
+half a second each time.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 Record = dict[str, Any]
 
 RUN = "virtfleet_run"
-KEPT = ("run_id", "decision", "members", "lease_due")
+KEPT = ("run_id", "decision", "members", "lease_due", "unsettled")
 
 
 def run_of(variables: Mapping[str, Any]) -> Record:

@@ -73,9 +73,17 @@ def test_the_records_go_from_stage_to_stage(tmp_path):
     assert {one["run_id"] for one in stages} == {"r-1"}
     assert [one.get("claim_state") for one in claimed["instances"]] == ["claimed", "claimed", None]
     assert claimed["instances"][0]["volumes"] and claimed["instances"][0]["ports"][0]["addresses"]
-    assert claimed["lease_due"] > 0 and claimed["asked"] == [one["uuid"] for one in claimed["instances"][:2]]
+    assert claimed["unsettled"] and claimed["lease_due"] > 0
+    assert claimed["asked"] == [one["uuid"] for one in claimed["instances"][:2]]
     assert [one.get("claim_state") for one in settled["instances"]] == ["active", "active", None]
     assert settled["skipped"] and settled["decision"] == placed["decision"]
+
+
+def test_a_run_that_claims_nothing_new_leaves_nothing_to_settle(tmp_path):
+    played(tmp_path, HOST)
+    _text, _code, (_placed, claimed, _settled) = played(tmp_path, HOST)
+    assert [one.get("claim_state") for one in claimed["instances"]] == ["active", "active", None]
+    assert claimed["unsettled"] is False
 
 
 def test_the_decision_is_kept_for_its_owner_alone(tmp_path):
