@@ -24,8 +24,8 @@ attributes:
     support: full
     details:
       - The controller looks which of the runs that hold a claim were its own and are over.
-      - Without O(run) the task is a stage of a playbook. It takes the run and the records from C(virtfleet_run), where the
-        stage before left them, and is to register C(virtfleet_run) for the next.
+      - Without O(run) the task is a stage of a playbook. It takes the run and the records from C(virtfleet_run), where
+        the stage before left them, and is to register C(virtfleet_run) for the next.
   check_mode:
     support: full
     details: All rules are checked in a transaction that is rolled back; a registry that is not there is not made.
