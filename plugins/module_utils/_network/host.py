@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from . import links, members, nft, saved
+from . import dnsmasq, links, members, nft, saved
 from .backends import BACKENDS, merge
 from .links import Link
 from .members import Members
@@ -34,6 +34,7 @@ class World:
     `taps` the id of the port that a tap is for, `rules` whether the rules of the saved ports stand as loaded.
     `members` are those that rules know now, `told` the same with what the controller tells in this run.
     `host_ip` is the address that the other hosts reach this one at. `warnings` are what went wrong beside the ports.
+    `servers` are the files of the DHCP servers that run (dnsmasq.py).
     """
 
     saved: dict[str, Port]
@@ -47,6 +48,8 @@ class World:
     members: dict[str, Members] = field(default_factory=dict)
     told: dict[str, Members] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    servers: dict[str, dict[str, str]] = field(default_factory=dict)
+    run_dir: str = ""
     host_ip: str = ""
 
     def claim(self, port: Port) -> None:
@@ -99,6 +102,8 @@ def read(host: Host, told: Mapping[str, Members] | None = None, host_ip: str = "
         members=known,
         told=members.merged(known, told or {}),
         host_ip=host_ip,
+        servers=dnsmasq.actual(host.run_dir),
+        run_dir=host.run_dir,
     )
     for port in saved.read(host.state_dir, saved.NETWORKS).values():
         if port.type in BACKENDS:

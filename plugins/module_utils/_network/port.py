@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .._model.errors import ItemError
-from . import rules
+from . import ranges, rules
+from .ranges import Range
 from .rules import Rule
 
 PORT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -29,6 +30,7 @@ class Port:
     `rules` are what its security groups let pass, if they are about it at all (`filtered`); with `stateful` answers to
     it pass too. `pairs` are what it may send from beside its own ("52:54:00:00:00:01 10.0.0.9/32").
     `zone` is the kernel's of the connections of its network, where addresses may be those of another network too.
+    `served` are the ranges of its network that a DHCP server of ours serves, `dns_domain` that of the names in it.
     `vni` and `local` are of vxlan: the number of the network, and the address from which this host carries it.
     """
 
@@ -53,6 +55,9 @@ class Port:
     isolated: bool = False
     vni: int = 0
     local: str = ""
+    served: tuple[Range, ...] = ()
+    dns_domain: str = ""
+    hostname: str = ""
 
 
 def tap_name(port_id: str) -> str:
@@ -130,6 +135,9 @@ def from_record(record: dict[str, Any], position: int) -> Port:
         rules=rules.of_groups(groups or [], what, place) if guarded else (),
         isolated=values.get("port_isolated") is True,
         vni=vni,
+        served=ranges.of_subnets(values.get("subnets") or [], what),
+        dns_domain=ranges.domain_of(str(values.get("dns_domain") or ""), what),
+        hostname=str(record.get("hostname") or record["name"]),
         zone=(vni - 1) % 65535 + 1 if vni else 0,
         pairs=tuple(sorted({pair(one, mac, what) for one in values.get("allowed_address_pairs") or [] if guarded})),
     )
@@ -163,7 +171,8 @@ def from_dict(values: dict[str, Any]) -> Port:
     """Return the port that to_dict was given; keys of a later version are left out."""
     known = {field.name for field in fields(Port)} & set(values)
     given = {key: tuple(values[key]) if isinstance(values[key], list) else values[key] for key in known}
-    return Port(**{**given, "rules": tuple(rules.from_dict(one) for one in given.get("rules") or ())})
+    served = tuple(ranges.from_dict(one) for one in given.get("served") or ())
+    return Port(**{**given, "rules": tuple(rules.from_dict(one) for one in given.get("rules") or ()), "served": served})
 
 
 def link_local(mac: str) -> str:

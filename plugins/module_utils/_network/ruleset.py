@@ -25,7 +25,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from . import groups
+from . import dhcp, groups
 from .members import Members
 from .nftext import chain, fresh, holder
 from .port import Port, link_local
@@ -191,7 +191,7 @@ def text(ports: Iterable[Port], members: Mapping[str, Members] | None = None, na
     """
     ports = sorted(ports, key=lambda port: port.id)
     routed = [port for port in ports if port.type == "nat"]
-    guard = guard_sets(ports) + pair_chains(ports) + GUARD_CHAINS if ports else ""
+    guard = guard_sets(ports) + pair_chains(ports) + GUARD_CHAINS + dhcp.chains(ports) if ports else ""
     state = "" if native else groups.state_body(ports)
     return (
         fresh(f"bridge {GUARD}", guard + groups.body(ports, members or {}, native))

@@ -21,7 +21,7 @@ def stray(world: World, known: Iterable[str] | None = None) -> dict[str, list[st
     """
     marked = links.ours()
     bridges = {name for name, mark in marked.items() if mark == "nat" or mark.startswith(vxlan.MARK)}
-    taps = {name: port_id for name, port_id in marked.items() if name not in bridges}
+    taps = {name: port_id for name, port_id in marked.items() if name not in bridges and port_id != "dhcp"}
     return {
         "ports": sorted(set(world.saved) - set(known)) if known is not None else [],
         "taps": sorted(name for name, port_id in taps.items() if port_id not in world.saved),

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._bulk import Outcome, attempt
 from .._model.errors import ItemError
-from . import links, members, nft, saved, vxlan
+from . import dnsmasq, links, members, nft, saved, vxlan
 from .host import Host, World, rules_of
 from .port import Port, tap_name, to_dict
 
@@ -59,6 +59,7 @@ def remove(host: Host, ports: list[Port], taps: list[str] | None = None) -> dict
     errors.update(links.delete(unused(marked, [*left, *held])))
     groups = members.of_ports(left, members.read(host.state_dir))
     members.write(host.state_dir, groups)
+    dnsmasq.apply(host.run_dir, left, groups)
     rules = rules_of(left, groups)
     if not nft.stands(rules, host.run_dir):
         nft.load(rules, host.run_dir)
