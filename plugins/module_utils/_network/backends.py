@@ -46,7 +46,9 @@ def tap(port: Port) -> Link:
 def merge(below: dict[str, Link], port: Port) -> None:
     """Add what a port needs below its tap to what others need there: ports of one network share their bridge."""
     for link in backend(port).needs(port):
-        known = below.get(link.name, link)
+        known = below.setdefault(link.name, link)
+        if known == link:
+            continue
         addresses = tuple(sorted({*known.addresses, *link.addresses}))
         below[link.name] = replace(link, mtu=max(known.mtu, link.mtu), addresses=addresses)
 

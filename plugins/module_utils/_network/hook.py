@@ -36,6 +36,7 @@ for tap in $(sed -n "s/.*<target dev=['\\"]\\(tap[0-9a-f]\\{{11\\}}\\)['\\"].*/\
     [ -e "$1" ] || continue
     [ -e "/sys/class/net/$tap/brport" ] || missing=yes
     taps="$taps $tap" quoted="$quoted${{quoted:+, }}\\"$tap\\""
+    grep -q '"filtered": true' "$1" && filtered="$filtered${{filtered:+, }}\\"$tap\\""
 done
 [ -n "$taps" ] || exit 0
 loaded() {{ # whether the chain looks into the map, and the map has all these taps
@@ -69,13 +70,16 @@ SOURCES = (
     "_bulk",
     "_model.errors",
     "_model.membership",
+    "_network.addresses4",
     "_network.backends",
     "_network.bridge",
     "_network.ctmark",
+    "_network.delta",
     "_network.flows",
     "_network.groups",
     "_network.host",
     "_network.links",
+    "_network.load",
     "_network.members",
     "_network.nat",
     "_network.nft",

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -14,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .._model.errors import ItemError
+from . import addresses4
 
 SYSFS = "/sys/class/net"
 # Every link of ours carries this in its alias, so that a link of somebody else with such a name is left alone.
@@ -94,16 +94,6 @@ def read(wanted: Link, addresses: dict[str, set[str]]) -> Link | None:
         isolated=attribute(wanted.name, "brport", "isolated") == "1",
         tunnel=wanted.tunnel,
     )
-
-
-def read_addresses() -> dict[str, set[str]]:
-    """Return the IPv4 addresses with prefix of every link that has one."""
-    answer = ip("-j", "-4", "address", "show").stdout
-    return {
-        link["ifname"]: {f"{one['local']}/{one['prefixlen']}" for one in link.get("addr_info", []) if "local" in one}
-        for link in json.loads(answer or "[]")
-        if link.get("ifname")
-    }
 
 
 def ours() -> dict[str, str]:
@@ -205,7 +195,7 @@ def unproven(wanted: Iterable[Link], deadline: float) -> dict[str, Link | None]:
     end = time.monotonic() + deadline
     pending = list(wanted)
     while True:
-        addresses = read_addresses() if any(link.addresses for link in pending) else {}
+        addresses = addresses4.read() if any(link.addresses for link in pending) else {}
         actual = {link.name: read(link, addresses) for link in pending}
         pending = [link for link in pending if actual[link.name] != link]
         if not pending or time.monotonic() >= end:

@@ -32,7 +32,7 @@ class Members:
 
     def of_version(self, version: int) -> list[str]:
         """Return those of one IP version."""
-        return [one for one in self.addresses if ipaddress.ip_network(one).version == version]
+        return [one for one in self.addresses if (":" in one) == (version == 6)]
 
 
 def path_of(state_dir: str) -> str:

@@ -16,9 +16,9 @@ from typing import Any
 
 from .._bulk import Outcome, attempt, failed
 from .._model.errors import ItemError
-from . import flows, links, members, nft, saved, settings, tunnels, unplug
+from . import flows, links, load, members, nft, saved, settings, tunnels, unplug
 from .backends import backend, links_of, settings_of, tap
-from .host import Host, World, read, rules_of
+from .host import Host, World, read
 from .links import Link
 from .members import Members
 from .port import Port, of_record, to_dict
@@ -122,7 +122,8 @@ def save_and_filter(host: Host, world: World, ports: list[Port]) -> None:
     try:
         saved.write(host.state_dir, different)
         members.write(host.state_dir, groups)
-        nft.load(rules_of(final.values(), groups), host.run_dir)
+        files = {**world.files, **{port.id: saved.text(port) for port in different}}
+        load.rules(host, world, final, files, groups)
     except ItemError:
         restore(host, world, different)
         raise
@@ -131,15 +132,22 @@ def save_and_filter(host: Host, world: World, ports: list[Port]) -> None:
 
 def cut(world: World, final: dict[str, Port], groups: dict[str, Members]) -> None:
     """Cut the connections that the rules of a port no longer allow, where these have changed."""
-    changed = [
+    other = {key for key in groups if groups[key] != world.members.get(key)}
+    suspects = [
         port
         for port in final.values()
-        if port.filtered and view(port, groups) != view(world.saved.get(port.id), world.members)
+        if port.filtered and (port is not world.saved.get(port.id) or not other.isdisjoint(groups_of(port)))
     ]
+    changed = [port for port in suspects if view(port, groups) != view(world.saved.get(port.id), world.members)]
     try:
         flows.enforce(changed, groups)
     except ItemError as error:
         world.warnings.append(str(error))
+
+
+def groups_of(port: Port) -> set[str]:
+    """Return the groups that rules of the port name."""
+    return {rule.group for rule in port.rules if rule.group}
 
 
 def view(port: Port | None, groups: dict[str, Members]) -> Any:
@@ -151,8 +159,9 @@ def view(port: Port | None, groups: dict[str, Members]) -> Any:
 
 def connect(host: Host, world: World, ports: list[Port]) -> dict[str, str]:
     """Make the taps and what they hang on; return what does not stand when the deadline is over, by link."""
-    wanted = links_of(world.below, ports)
-    errors = links.make(wanted, {link.name: links.read(link, world.addresses) for link in wanted})
+    actual = {link: links.read(link, world.addresses) for link in links_of(world.below, ports)}
+    wanted = [link for link in actual if actual[link] != link]
+    errors = links.make(wanted, {link.name: actual[link] for link in wanted})
     pending = links.unproven(wanted, host.deadline)
     return {name: errors.get(name) or unlike(name, link, host.deadline) for name, link in pending.items()}
 

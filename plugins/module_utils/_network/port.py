@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from .._model.errors import ItemError
@@ -53,6 +53,10 @@ class Port:
     isolated: bool = False
     vni: int = 0
     local: str = ""
+
+
+NEW = {field.name: field.default for field in fields(Port)}
+NEEDED = {name for name, default in NEW.items() if default is MISSING}
 
 
 def tap_name(port_id: str) -> str:
@@ -161,9 +165,14 @@ def plain(value: Any) -> Any:
 
 def from_dict(values: dict[str, Any]) -> Port:
     """Return the port that to_dict was given; keys of a later version are left out."""
-    known = {field.name for field in fields(Port)} & set(values)
-    given = {key: tuple(values[key]) if isinstance(values[key], list) else values[key] for key in known}
-    return Port(**{**given, "rules": tuple(rules.from_dict(one) for one in given.get("rules") or ())})
+    given = {key: tuple(one) if isinstance(one, list) else one for key, one in values.items() if key in NEW}
+    given["rules"] = tuple(map(rules.from_dict, given.get("rules") or ()))
+    lost = NEEDED - set(given)
+    if lost:
+        raise TypeError(f"without {', '.join(sorted(lost))}")
+    port = Port.__new__(Port)  # by its fields at once: a host may have saved hundreds
+    vars(port).update(NEW, **given)
+    return port
 
 
 def link_local(mac: str) -> str:

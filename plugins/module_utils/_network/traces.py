@@ -11,7 +11,7 @@ import time
 from .._model.errors import ItemError
 from .._model.trace import Place, Trace
 from . import links, members, nft, saved, unplug
-from .host import Host, World, read, rules_of
+from .host import Host, World, key_of, native_of, read, rules_of
 
 
 def host_of(place: Place) -> Host:
@@ -139,5 +139,7 @@ def find_rules(place: Place) -> list[Trace]:
 def remove_rules(place: Place, trace: Trace) -> None:
     """The tables of ours are what the saved ports want, which is none where no port is saved."""
     with saved.lock(place.run_dir):
-        ports = saved.read(place.state_dir).values()
-        nft.load(rules_of(ports, members.of_ports(ports, members.read(place.state_dir))), place.run_dir)
+        files = saved.contents(place.state_dir)
+        ports = saved.parsed(place.state_dir, files).values()
+        groups = members.of_ports(ports, members.read(place.state_dir))
+        nft.load(rules_of(ports, groups), place.run_dir, key_of(files, groups, native_of(ports)))

@@ -13,8 +13,8 @@ from typing import Any
 
 from .._bulk import Outcome, attempt
 from .._model.errors import ItemError
-from . import links, members, nft, saved, vxlan
-from .host import Host, World, rules_of
+from . import links, load, members, saved, vxlan
+from .host import Host, World, read
 from .port import Port, tap_name, to_dict
 
 
@@ -51,16 +51,17 @@ def unused(marked: dict[str, str], left: Iterable[Port]) -> list[str]:
 def remove(host: Host, ports: list[Port], taps: list[str] | None = None) -> dict[str, str]:
     """Remove taps, files and rules of the ports; return why a tap is still there, by tap."""
     marked = links.ours()
+    world = read(host)
     taps = [port.tap for port in ports if marked.get(port.tap) == port.id] if taps is None else taps
     errors = links.delete(taps)
-    saved.remove(host.state_dir, [port for port in ports if port.tap not in errors])
-    left = list(saved.read(host.state_dir).values())
-    errors.update(links.delete(unused(marked, left)))
-    groups = members.of_ports(left, members.read(host.state_dir))
+    gone = [port for port in ports if port.tap not in errors]
+    saved.remove(host.state_dir, gone)
+    left = {key: port for key, port in world.saved.items() if port not in gone}
+    errors.update(links.delete(unused(marked, left.values())))
+    groups = members.of_ports(left.values(), world.members)
     members.write(host.state_dir, groups)
-    rules = rules_of(left, groups)
-    if not nft.stands(rules, host.run_dir):
-        nft.load(rules, host.run_dir)
+    if not world.rules or left != world.saved or groups != world.members:
+        load.rules(host, world, left, {key: world.files.get(key, b"") for key in left}, groups)
     return errors
 
 
