@@ -37,6 +37,7 @@ class Settings:
     run_dir: str = "/run/virtfleet"
     rules_digest: str = ""
     sysfs: str = "/sys/class/net"
+    vif_plugging_is_fatal: bool = True
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,9 @@ def within(timeout: float, condition: Callable[[Any], bool], domain: Any) -> boo
 
 def check_ports(instance: Instance, settings: Settings) -> None:
     """Raise ItemError unless every port of the instance is plugged and its rules are loaded."""
-    reason = unplugged(instance, settings.sysfs, settings.run_dir, settings.rules_digest)
+    reason = unplugged(
+        instance, settings.sysfs, settings.run_dir, settings.rules_digest, settings.vif_plugging_is_fatal
+    )
     if reason:
         raise ItemError(f"{reason}; the guest was not let run")
 
@@ -155,7 +158,7 @@ def resume(domain: Any, instance: Instance, settings: Settings) -> None:
 
 
 def start(domain: Any, instance: Instance, settings: Settings) -> None:
-    """Start the guest paused, prove its ports and let it run; a guest that may not run is off again."""
+    """Start the guest paused; `let_run` proves its ports once more and resumes it."""
     check_ports(instance, settings)
     if state_of(domain) == "crashed" and not is_off(domain):
         destroy(domain)
@@ -163,11 +166,6 @@ def start(domain: Any, instance: Instance, settings: Settings) -> None:
         raise ItemError(f"{instance.domain} is still shutting down after {settings.start_timeout:g} s: run again")
     with failing_to(f"start {instance.domain}"):
         domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
-    try:
-        resume(domain, instance, settings)
-    except ItemError:
-        destroy(domain)
-        raise
 
 
 def wake(domain: Any, instance: Instance, settings: Settings) -> None:
@@ -237,10 +235,13 @@ POWER: dict[str, Callable[[Any, Instance, Settings], None]] = {
 }
 
 
-def make(connection: Any, plan: Plan, settings: Settings) -> Domain | None:
-    """Take the steps of the plan and return what is there then; a start that fails undoes a definition that is new."""
+def make(connection: Any, plan: Plan, settings: Settings) -> None:
+    """Take the steps of the plan, but leave a guest that is started paused; what fails undoes a definition that is new.
+
+    A guest that runs would take the processor from those that are still to be started: `let_run` comes after all.
+    """
     if not plan.steps:
-        return plan.found
+        return
     instance = plan.instance
     secrets.ensure(connection, instance)
     domain = define(connection, instance, settings.guest) if "define" in plan.steps else look_up(connection, instance)
@@ -260,12 +261,31 @@ def make(connection: Any, plan: Plan, settings: Settings) -> Domain | None:
         elif plugs:
             define(connection, plan.found.instance, settings.guest)
         raise
+
+
+def let_run(connection: Any, plan: Plan, settings: Settings) -> Domain | None:
+    """Resume what `make` started and return what is there then; one that may not run is off again, a new one gone."""
+    if not plan.steps:
+        return plan.found
+    domain = look_up(connection, plan.instance)
+    if "start" in plan.steps:
+        try:
+            resume(domain, plan.instance, settings)
+        except ItemError:
+            destroy(domain)
+            if plan.found is None:
+                undefine(domain)
+            raise
     return describe(domain, state_of(domain))
 
 
 def leave(connection: Any, plan: Plan, settings: Settings) -> Domain | None:
     """Take no step: return what is there."""
     return plan.found
+
+
+def gone(connection: Any, plan: Plan, settings: Settings) -> None:
+    """Return what is there after `unmake`: nothing."""
 
 
 def unmake(connection: Any, plan: Plan, settings: Settings) -> None:

@@ -9,7 +9,7 @@ be, but for the order in which chains and sets are listed.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from . import groups
@@ -44,8 +44,11 @@ def change(before: Ports, after: Ports, had: Mapping[str, Members], has: Mapping
     stay = [port for key, port in after.items() if same(port, before.get(key))]
     if frame(before.values()) != frame(after.values()) or pair_chains(gone) != pair_chains(come):
         return ""
-    shared = {one for port in stay for one in (*nat_elements(port), *groups.shared_elements(port, native))}
-    old, new = ({one for port in ports for one in elements(port, native)} - shared for ports in (gone, come))
+    old, new = ({one for port in ports for one in elements(port, native)} for ports in (gone, come))
+    shared = kept(
+        {one for port in (*gone, *come) for one in common(port, native)}, stay, lambda one: common(one, native)
+    )
+    old, new = old - shared, new - shared
     if any("interval" in holder[3] for holder, _element in old ^ new):
         return ""
     chains, sets = chain_changes(gone, come, stay, native), set_changes(gone, come, stay, had, has)
@@ -65,16 +68,32 @@ def told(verb: str, changed: Iterable[Element]) -> str:
     return "".join(f"{verb} element {one[0]} {one[2]} {{ {', '.join(many)} }}\n" for one, many in found.items())
 
 
-def names(ports: Iterable[Port]) -> set[str]:
-    """Return the names of the chains that the ports need."""
-    different = {(port.rules, port.stateful) for port in ports if port.filtered}
-    return {groups.chain(*one, way)[0] for one in different for way in ("ingress", "egress")}
+def common(port: Port, native: bool) -> list[Element]:
+    """Return what the port adds to sets and maps and others may add, too."""
+    return [*nat_elements(port), *groups.shared_elements(port, native)]
+
+
+def kept(asked: set[Any], ports: Iterable[Port], read: Callable[[Port], Iterable[Any]]) -> set[Any]:
+    """Return what of this one of the ports has: mostly the first of many has all of it."""
+    missing = set(asked)
+    for port in ports:
+        if not missing:
+            break
+        missing.difference_update(read(port))
+    return asked - missing
+
+
+def names(port: Port) -> list[str]:
+    """Return the names of the chains that the port needs."""
+    ways = ("ingress", "egress") if port.filtered else ()
+    return [groups.chain(port.rules, port.stateful, way)[0] for way in ways]
 
 
 def chain_changes(gone: list[Port], come: list[Port], stay: list[Port], native: bool) -> tuple[str, str]:
     """Return the lines that make the chains that only the new ports need, and those that delete what nobody needs."""
     needed = {name: text for port in come for name, text in groups.chains(port, native).items()}
-    rest, old = names(stay), names(gone)
+    old = {name for port in gone for name in names(port)}
+    rest = kept(old ^ set(needed), stay, names)
     made = [needed[name] for name in sorted(set(needed) - rest - old)]
     unneeded = sorted(old - rest - set(needed))
     return table(made), "".join(f"delete chain bridge {GUARD} {name}\n" for name in unneeded)

@@ -59,7 +59,7 @@ from virtfleet._network.host import Host
 from virtfleet._network.plug import replay
 
 try:
-    replay(Host(sys.argv[1], sys.argv[2]), sys.argv[3:])
+    replay(Host(sys.argv[1], sys.argv[2], 10.0), sys.argv[3:])  # libvirt waits meanwhile
 except ItemError as error:
     sys.exit("virtfleet: " + str(error))
 """
@@ -70,6 +70,7 @@ SOURCES = (
     "_bulk",
     "_model.errors",
     "_model.membership",
+    "_model.qos",
     "_network.addresses4",
     "_network.backends",
     "_network.bridge",
@@ -86,6 +87,7 @@ SOURCES = (
     "_network.nftext",
     "_network.plug",
     "_network.port",
+    "_network.qos",
     "_network.rules",
     "_network.ruleset",
     "_network.saved",

@@ -10,6 +10,7 @@ import hashlib
 import pkgutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from . import addresses4, members, nft, saved
 from .backends import BACKENDS, merge
@@ -24,23 +25,25 @@ RENDERERS = ("port.py", "rules.py", "members.py", "nftext.py", "groups.py", "rul
 
 @dataclass(frozen=True)
 class Host:
-    """Where things are on a host, and how many seconds a plug may take to prove itself."""
+    """Where things are on a host, how many seconds a plug may take to prove itself, and whether it must."""
 
     state_dir: str = "/var/lib/virtfleet"
     run_dir: str = "/run/virtfleet"
-    deadline: float = 10.0
+    deadline: float = 300.0
+    fatal: bool = True
 
 
 @dataclass
 class World:
     """What stands: `claimed` and `below` grow by each planned port, so that two of one run cannot collide.
 
-    `saved` are the saved ports, `ports` the same with the planned ones.
+    `saved` are the saved ports, `ports` the same with the planned ones, `kept` the networks made ahead (kept.py).
     `addresses` and `claimed` are IPv4 addresses with prefix by link, `below` the links of ours that taps are put on,
     `taps` the id of the port that a tap is for, `rules` the generation in which the rules of the saved ports
     stand as loaded, 0 if they do not (nft.py). `files` are the port files as they are.
     `members` are those that rules know now, `told` the same with what the controller tells in this run.
-    `host_ip` is the address that the other hosts reach this one at. `warnings` are what went wrong beside the ports.
+    `kinds` are the networks whose links are in `below` already. `host_ip` is the address that the other hosts reach
+    this one at. `warnings` are what went wrong beside the ports.
     """
 
     saved: dict[str, Port]
@@ -51,23 +54,46 @@ class World:
     below: dict[str, Link] = field(default_factory=dict)
     taps: dict[str, str] = field(default_factory=dict)
     ports: dict[str, Port] = field(default_factory=dict)
+    kept: dict[str, Port] = field(default_factory=dict)
     members: dict[str, Members] = field(default_factory=dict)
     told: dict[str, Members] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     host_ip: str = ""
+    kinds: set[tuple[Any, ...]] = field(default_factory=set)
 
     def claim(self, port: Port) -> None:
         """Count the port as one of this host, in place of an earlier version of it, and its addresses as taken."""
         earlier = self.ports.get(port.id, port)
         self.ports[port.id] = port
         if (earlier.mtu, earlier.gateways, earlier.bridge) != (port.mtu, port.gateways, port.bridge):
-            self.below.clear()
-            for one in self.ports.values():
-                merge(self.below, one)
-        merge(self.below, port)
+            self.rebuild()
+        kind = (port.type, port.bridge, port.mtu, port.gateways, port.vni, port.local)
+        if kind not in self.kinds:
+            merge(self.below, port)
+            self.kinds.add(kind)
         self.taps[port.tap] = port.id
         if port.type == "nat":
             self.claimed.setdefault(port.bridge, set()).update(port.gateways)
+
+    def hold(self, port: Port) -> None:
+        """Count a network as kept, in place of an earlier version of it."""
+        self.kept[port.id] = port
+        self.rebuild()
+        if port.type == "nat":
+            self.claimed.setdefault(port.bridge, set()).update(port.gateways)
+
+    def forget(self, port: Port, instead: Port | None = None) -> None:
+        """Count a network as kept no more, or its earlier version."""
+        self.kept.pop(port.id, None)
+        self.kept.update({instead.id: instead} if instead else {})
+        self.rebuild()
+
+    def rebuild(self) -> None:
+        """Make anew what ports and kept networks need below their taps."""
+        self.below = {}
+        self.kinds.clear()
+        for one in [*self.kept.values(), *self.ports.values()]:
+            merge(self.below, one)
 
 
 def native_of(ports: Iterable[Port]) -> bool:
@@ -114,6 +140,9 @@ def read(host: Host, told: Mapping[str, Members] | None = None, host_ip: str = "
         told=members.merged(known, told or {}),
         host_ip=host_ip,
     )
+    for port in saved.read(host.state_dir, saved.NETWORKS).values():
+        if port.type in BACKENDS:
+            world.hold(port)
     for port in ports.values():
         if port.type in BACKENDS:  # or a later version of this collection saved it
             world.claim(port)

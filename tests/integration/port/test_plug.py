@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -196,6 +197,47 @@ def test_a_plug_that_fails_undoes_itself_and_not_the_others(node, record, monkey
     assert outcomes[1].fault == "host"
     assert sorted(port.instance for port in saved.read(node.host.state_dir).values()) == ["vfn-1", "vfn-3"]
     assert tap(record(2)) not in nft.listing() and not links.exists(tap(record(2)))
+
+
+def half_plugged(monkeypatch, name):
+    """Let a tap be made, and never be put on its bridge; nobody complains."""
+    real = links.commands
+    bare = [f"tuntap add dev {name} mode tap"]
+    monkeypatch.setattr(links, "commands", lambda want, have: bare if want.name == name else real(want, have))
+
+
+@pytest.mark.parametrize("fatal", [True, False])
+def test_a_port_that_is_not_plugged_in_time_is_as_fatal_as_it_shall_be(node, record, monkeypatch, fatal):
+    web, slow = record(1), record(2)
+    half_plugged(monkeypatch, tap(slow))
+    node.host = dataclasses.replace(node.host, deadline=0.3, fatal=fatal)
+    started = time.monotonic()
+    with saved.lock(node.host.run_dir):
+        world = node.world()
+        outcomes = plug.plug(node.host, world, [web, slow], [plug.plan(world, one) for one in (web, slow)])
+    assert 0.3 < time.monotonic() - started < 5
+    assert outcomes[0].facts["ports"][0]["plugged"] and not outcomes[0].error
+    told_late = f"{tap(slow)} is on bridge '' with mtu 1500 after 0.3 s"
+    if fatal:
+        assert told_late in outcomes[1].error and not links.exists(tap(slow)) and world.warnings == []
+        assert [port.instance for port in saved.read(node.host.state_dir).values()] == ["vfn-1"]
+        return
+    assert outcomes[1].error == "" and not outcomes[1].facts["ports"][0]["plugged"]
+    assert told_late in world.warnings[0] and links.exists(tap(slow)) and tap(slow) in nft.listing()
+    monkeypatch.undo()
+    assert told(node.plug(web, slow)) == [SAME, DONE]
+    assert links.master_of(tap(slow)) == "vfnbr0"
+
+
+def test_what_cannot_be_is_not_waited_for(node, record, monkeypatch):
+    def commands(wanted, actual, real=links.commands):
+        return ["link set dev vfnnone up"] if wanted.name == tap(record(2)) else real(wanted, actual)
+
+    monkeypatch.setattr(links, "commands", commands)
+    node.host = dataclasses.replace(node.host, deadline=300)
+    started = time.monotonic()
+    assert "Cannot find device" in node.plug(record(2))[0].error
+    assert time.monotonic() - started < 10
 
 
 def test_rules_that_cannot_be_loaded_change_nothing(node, record, monkeypatch):
