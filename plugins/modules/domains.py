@@ -85,6 +85,10 @@ options:
         in C(ports.rules) below O(run_dir). Without it only the plugging is checked.
     type: str
     default: ""
+  vif_plugging_is_fatal:
+    description: Whether a guest starts only when each of its taps is on its bridge. There its tap must be in any case.
+    type: bool
+    default: true
   state_dir:
     description: Where the instances live on the host.
     type: path
@@ -203,6 +207,7 @@ OPTIONS = {
     "start_timeout": {"type": "float", "default": 30},
     "stop_timeout": {"type": "float", "default": 60},
     "rules_digest": {"type": "str", "default": ""},
+    "vif_plugging_is_fatal": {"type": "bool", "default": True},
     "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
     "run_dir": {"type": "path", "default": "/run/virtfleet"},
     "uri": {"type": "str", "default": "qemu:///system"},
@@ -213,7 +218,7 @@ def settings_of(params):
     """Return how this host takes steps."""
     cache = cache_mode(params["disk_cache"], params["state_dir"])
     guest = Guest(params["virt_type"], params["state_dir"], cache=cache, tb_cache_mb=params["tb_cache_mb"])
-    keys = ("start_timeout", "stop_timeout", "run_dir", "rules_digest")
+    keys = ("start_timeout", "stop_timeout", "run_dir", "rules_digest", "vif_plugging_is_fatal")
     return domains.Settings(guest, **{key: params[key] for key in keys})
 
 

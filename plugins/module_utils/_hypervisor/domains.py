@@ -37,6 +37,7 @@ class Settings:
     run_dir: str = "/run/virtfleet"
     rules_digest: str = ""
     sysfs: str = "/sys/class/net"
+    vif_plugging_is_fatal: bool = True
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,9 @@ def within(timeout: float, condition: Callable[[Any], bool], domain: Any) -> boo
 
 def check_ports(instance: Instance, settings: Settings) -> None:
     """Raise ItemError unless every port of the instance is plugged and its rules are loaded."""
-    reason = unplugged(instance, settings.sysfs, settings.run_dir, settings.rules_digest)
+    reason = unplugged(
+        instance, settings.sysfs, settings.run_dir, settings.rules_digest, settings.vif_plugging_is_fatal
+    )
     if reason:
         raise ItemError(f"{reason}; the guest was not let run")
 

@@ -47,6 +47,7 @@ class Port:
     security_groups: list[dict[str, Any]] = field(default_factory=list)
     allowed_address_pairs: list[dict[str, Any]] = field(default_factory=list)
     dns_domain: str | None = None
+    qos: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def from_record(cls, record: dict[str, Any], where: str = "the port") -> Port:

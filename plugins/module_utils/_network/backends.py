@@ -13,7 +13,7 @@ from dataclasses import replace
 from types import ModuleType
 
 from .._model.errors import ItemError
-from . import bridge, nat, nft, vxlan
+from . import bridge, nat, nft, qos, vxlan
 from .links import OURS, Link
 from .port import Port
 from .settings import SHOW_BRIDGED
@@ -40,13 +40,16 @@ def tap(port: Port) -> Link:
         master=port.bridge,
         guard=port.port_security,
         isolated=port.isolated,
+        queued=port.queues > 1,
     )
 
 
 def merge(below: dict[str, Link], port: Port) -> None:
     """Add what a port needs below its tap to what others need there: ports of one network share their bridge."""
     for link in backend(port).needs(port):
-        known = below.get(link.name, link)
+        known = below.setdefault(link.name, link)
+        if known == link:
+            continue
         addresses = tuple(sorted({*known.addresses, *link.addresses}))
         below[link.name] = replace(link, mtu=max(known.mtu, link.mtu), addresses=addresses)
 
@@ -58,8 +61,9 @@ def below_of(below: dict[str, Link], ports: list[Port]) -> list[Link]:
 
 
 def links_of(below: dict[str, Link], ports: list[Port]) -> list[Link]:
-    """Return the links of the ports in the order in which they are made: bridges of ours, then taps."""
-    return [*below_of(below, ports), *(tap(port) for port in ports)]
+    """Return the links of the ports in the order in which they are made: bridges of ours, taps, what limits them."""
+    limits = [qos.ifb(port) for port in ports if port.egress]
+    return [*below_of(below, ports), *(tap(port) for port in ports), *limits]
 
 
 def settings_of(ports: list[Port]) -> dict[str, str]:

@@ -95,7 +95,7 @@ def make(host: Host, world: World, port: Port) -> None:
     wanted = below_of(world.below, [port])
     errors = links.make(wanted, {link.name: links.read(link, world.addresses) for link in wanted})
     settings.write(backend(port).settings(port))
-    for name in links.unproven(wanted, host.deadline):
+    for name in links.unproven(wanted, host.deadline, errors):
         raise ItemError(f"cannot make {name}: {errors.get(name) or f'it is not as wanted after {host.deadline:g} s'}")
 
 

@@ -54,21 +54,46 @@ def path_of(state_dir: str, port_id: str, kind: str = PORTS) -> str:
     return os.path.join(folder(state_dir, kind), f"{port_id}.json")
 
 
-def read(state_dir: str, kind: str = PORTS) -> dict[str, Port]:
-    """Return every saved port by its id; a file that cannot be read stops us, for its port would lose its rules."""
-    ports = {}
+def contents(state_dir: str, kind: str = PORTS) -> dict[str, bytes]:
+    """Return the files of a kind as they are, by the id of the port."""
+    found = {}
     with contextlib.suppress(FileNotFoundError):
         for name in sorted(os.listdir(folder(state_dir, kind))):
             if not name.endswith(".json"):
                 continue
-            path = os.path.join(folder(state_dir, kind), name)
             try:
-                with open(path, encoding="utf-8") as file:
-                    port = from_dict(json.load(file))
-            except (OSError, ValueError, TypeError) as error:
-                raise ItemError(f"the saved port {path} cannot be read ({error}): remove it and run again")
-            ports[port.id] = port
+                with open(f"{folder(state_dir, kind)}/{name}", "rb", buffering=0) as file:
+                    found[name[:-5]] = file.readall()
+            except OSError as error:
+                raise unreadable(path_of(state_dir, name[:-5], kind), error)
+    return found
+
+
+def unreadable(path: str, error: Exception) -> ItemError:
+    """Return the error of a file that stops us, for its port would lose its rules."""
+    return ItemError(f"the saved port {path} cannot be read ({error}): remove it and run again")
+
+
+def parsed(state_dir: str, files: dict[str, bytes], kind: str = PORTS) -> dict[str, Port]:
+    """Return the ports of the files by their id."""
+    ports = {}
+    for name, content in files.items():
+        try:
+            port = from_dict(json.loads(content))
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise unreadable(path_of(state_dir, name, kind), error)
+        ports[port.id] = port
     return ports
+
+
+def read(state_dir: str, kind: str = PORTS) -> dict[str, Port]:
+    """Return every saved port by its id."""
+    return parsed(state_dir, contents(state_dir, kind), kind)
+
+
+def text(port: Port) -> bytes:
+    """Return the file that keeps the port."""
+    return (json.dumps(to_dict(port), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def write(state_dir: str, ports: Iterable[Port], kind: str = PORTS) -> None:
@@ -78,8 +103,7 @@ def write(state_dir: str, ports: Iterable[Port], kind: str = PORTS) -> None:
     except OSError as error:
         raise ItemError(f"cannot create {folder(state_dir, kind)}: {error.strerror}")
     for port in ports:
-        text = json.dumps(to_dict(port), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-        replace(path_of(state_dir, port.id, kind), text, 0o600)
+        replace(path_of(state_dir, port.id, kind), text(port), 0o600)
 
 
 def remove(state_dir: str, ports: Iterable[Port], kind: str = PORTS) -> None:

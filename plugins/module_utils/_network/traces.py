@@ -11,7 +11,7 @@ import time
 from .._model.errors import ItemError
 from .._model.trace import Place, Trace
 from . import dhcp, dnsmasq, links, members, nft, saved, unplug
-from .host import Host, World, read, rules_of
+from .host import Host, World, key_of, native_of, read, rules_of
 from .kept import ports_in
 from .port import Port
 
@@ -59,11 +59,11 @@ def remove_port(place: Place, trace: Trace) -> None:
 
 
 def stray_links(place: Place, kind: str) -> dict[str, str]:
-    """Return the taps or bridges that carry our mark and that no saved port uses: name -> what follows the mark."""
+    """Return the links of one kind that carry our mark and that no saved port uses: name -> what follows the mark."""
     ports = seen(place).saved
     used = bridges_of(ports, place)
     marked = {name: mark for name, mark in links.ours().items() if links.kind_of(name) == kind}
-    if kind == "tap":
+    if kind in ("tap", "ifb"):
         return {name: mark for name, mark in marked.items() if mark not in ports}
     return {name: mark for name, mark in marked.items() if name not in used and not ports_in(name)}
 
@@ -76,7 +76,14 @@ def bridges_of(ports: dict[str, Port], place: Place) -> set[str]:
 def find_links(place: Place, kind: str, evidence: str) -> list[Trace]:
     """Return the links of one kind that belong to no saved port."""
     return [
-        Trace(kind, name, evidence.format(name=name, mark=mark), f"ip link delete {name}", age=age, old=age)
+        Trace(
+            "tap" if kind == "ifb" else kind,
+            name,
+            evidence.format(name=name, mark=mark),
+            f"ip link delete {name}",
+            age=age,
+            old=age,
+        )
         for name, mark in stray_links(place, kind).items()
         for age in [age_of(os.path.join(links.SYSFS, name))]
     ]
@@ -84,7 +91,8 @@ def find_links(place: Place, kind: str, evidence: str) -> list[Trace]:
 
 def find_taps(place: Place) -> list[Trace]:
     """Return the taps of ours without a saved port."""
-    return find_links(place, "tap", "tap {name} is ours, of port {mark}, and that port is not saved")
+    told = "{name} is ours, of port {mark}, and that port is not saved"
+    return [*find_links(place, "tap", f"tap {told}"), *find_links(place, "ifb", f"limit {told}")]
 
 
 def find_bridges(place: Place) -> list[Trace]:
@@ -167,5 +175,7 @@ def find_rules(place: Place) -> list[Trace]:
 def remove_rules(place: Place, trace: Trace) -> None:
     """The tables of ours are what the saved ports want, which is none where no port is saved."""
     with saved.lock(place.run_dir):
-        ports = saved.read(place.state_dir).values()
-        nft.load(rules_of(ports, members.of_ports(ports, members.read(place.state_dir))), place.run_dir)
+        files = saved.contents(place.state_dir)
+        ports = saved.parsed(place.state_dir, files).values()
+        groups = members.of_ports(ports, members.read(place.state_dir))
+        nft.load(rules_of(ports, groups), place.run_dir, key_of(files, groups, native_of(ports)))

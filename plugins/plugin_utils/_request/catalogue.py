@@ -58,6 +58,7 @@ def networks(defined: Catalogue) -> Iterator[Problem]:
             yield Problem(path, "has no 'bridge': type bridge needs the name of a bridge that is on the hosts")
         yield from tunnel_problems(path, network, defined)
         yield from dhcp_problems(path, network)
+        yield from qos_problems((*path, "qos"), network.get("qos", []))
         if network["type"] == "nat" and not network.get("subnets"):
             yield Problem(path, "has no 'subnets': type nat needs at least one")
         for index, one in enumerate(network.get("subnets", [])):
@@ -124,6 +125,13 @@ def dhcp_problems(path: Path, network: dict[str, Any]) -> Iterator[Problem]:
 def gateway_of(one: dict[str, Any], cidr: Subnet) -> str | None:
     """Return the gateway of a subnet; as in Neutron the first address where nothing is said."""
     return one.get("gateway", str(cidr.network_address + 1) if cidr.num_addresses > 2 else None)
+
+
+def qos_problems(path: Path, limits: list[dict[str, Any]]) -> Iterator[Problem]:
+    """Yield a second limit of one direction."""
+    directions = [one.get("direction", "egress") for one in limits]
+    if len(set(directions)) < len(directions):
+        yield Problem(path, f"limits {directions[0]} twice: write one limit for egress and one for ingress")
 
 
 MTU = {"vxlan": 1450}
@@ -233,6 +241,7 @@ def port_of_network(name: str, network: dict[str, Any]) -> dict[str, Any]:
         "subnets": [whole_subnet(one, whole) for one in whole["subnets"]],
         "port_security": whole["port_security"],
         **({"dns_domain": whole["dns_domain"]} if whole["dhcp"] and whole.get("dns_domain") else {}),
+        **({"qos": whole["qos"]} if whole.get("qos") else {}),
     }
 
 

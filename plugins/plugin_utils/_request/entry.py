@@ -203,6 +203,8 @@ def found_ports(one: Entry, path: Path, world: Any, problems: list[Problem]) -> 
         port["fixed_ip"] = wanted.get("fixed_ip")
         port["port_security"] = wanted.get("port_security", port["port_security"])
         port.update({"port_isolated": True} if wanted.get("port_isolated") else {})
+        port.update({"qos": wanted["qos"]} if "qos" in wanted else {})
+        problems += catalogue.qos_problems((*place, "qos"), wanted.get("qos", []))
         problems += [*fixed_ip_problems(port, (*place, "fixed_ip")), *unguarded_problems(one, port, wanted, place)]
         if not problems:
             port["security_groups"] = groups if port["port_security"] else []

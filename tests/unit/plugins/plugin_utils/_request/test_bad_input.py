@@ -203,6 +203,12 @@ BAD = [
         {"type": "vxlan"},
         "virtfleet_networks.lan has no 'vni': type vxlan needs a number from 1 to 16777215 of its own",
     ),
+    (
+        (*LAN, "qos"),
+        [{"max_kbps": 5}, {"direction": "egress", "max_kbps": 6}],
+        "virtfleet_networks.lan.qos limits egress twice: write one limit for egress and one for ingress",
+    ),
+    ((*LAN, "qos"), [{"max_kbps": 0}], "virtfleet_networks.lan.qos[0].max_kbps is 0: it must be at least 1"),
     ((*LAN, "vni"), 5, "virtfleet_networks.lan.vni does not go with type nat: only vxlan has one"),
     ((*LAN, "vni"), 2**24, "virtfleet_networks.lan.vni is 16777216: it must be at most 16777215"),
     ((*LAN, "dns_domain"), "lab", "virtfleet_networks.lan.dns_domain needs 'dhcp: true' beside it: "),
