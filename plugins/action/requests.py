@@ -22,6 +22,7 @@ OPTIONS = (
     "flavors",
     "images",
     "networks",
+    "routers",
     "volume_types",
     "volumes",
     "security_groups",

@@ -38,6 +38,7 @@ KINDS: dict[str, Kind] = {
     "record": Kind(hypervisor.find_records),
     "port": Kind(network.find_ports, network.remove_port),
     "tap": Kind(network.find_taps, network.remove_link),
+    "switch_port": Kind(network.find_switch_ports, network.remove_switch_port),
     "missing": Kind(network.find_missing),
     "bridge": Kind(network.find_bridges, network.remove_link),
     "dhcp": Kind(network.find_dhcp, network.remove_dhcp),

@@ -76,6 +76,7 @@ options:
         description:
           - By C(project/group/network) the addresses and ranges.
           - By C(vxlan//network) the ports of a network of type V(vxlan), each C(host MAC address ...).
+          - By C(names//network) the guests of a network with names, each C(name address ...).
         type: dict
         default: {}
   vif_plugging_timeout:

@@ -48,6 +48,9 @@ options:
   networks:
     description: The variable C(virtfleet_networks).
     type: raw
+  routers:
+    description: The variable C(virtfleet_routers).
+    type: raw
   volume_types:
     description: The variable C(virtfleet_volume_types).
     type: raw

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def packages() -> list[str]:
     except ImportError:
         raise LabError("this Python lacks PyYAML: run the lab with the project's own, `make lab`")
     wanted = yaml.safe_load(DEFAULTS.read_text())["compute_host_packages"]["debian"]
-    return sorted({*wanted, *MORE})
+    return sorted({*wanted, *MORE, *os.environ.get("LAB_PACKAGES", "").split()})
 
 
 def path() -> Path:

@@ -35,6 +35,7 @@ ALLOWED = {
     "module_utils/_volumes": {"_model"},
     "module_utils/_config_drive": {"_model", "pycdlib"},
     "module_utils/_network": {"_model"},
+    "module_utils/_ovn": {"_model"},
     "module_utils/_backups": {"_model", "_hypervisor", "_volumes"},
     "module_utils/_guest": {"_model"},
     "module_utils/_host": {"_model"},

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import signal
 import socket
@@ -66,13 +67,15 @@ def systemd() -> bool:
 
 def listener(path: str) -> int:
     """Return the process id of who answers on the socket, 0 if nobody does."""
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(5)
-        try:
-            client.connect(path)
-        except OSError:
-            return 0
-        return struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0] or -1
+    for one in glob.glob(path):  # some daemons have their process id in the name
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(5)
+            try:
+                client.connect(one)
+            except OSError:
+                continue
+            return struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0] or -1
+    return 0
 
 
 def disabled_units(listing: str, units: Sequence[str]) -> list[str]:

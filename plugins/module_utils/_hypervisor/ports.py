@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from .._model.instance import Instance
+from .._ovsdb import installed
 
 
 def bridge_of(tap: str, sysfs: str) -> str:
@@ -33,7 +34,7 @@ def unplugged(instance: Instance, sysfs: str, run_dir: str, rules_digest: str = 
     Where a port that is not plugged is not `fatal`, its tap has to be there: without it no guest starts.
     """
     for port in instance.ports:
-        bridge = bridge_of(port.tap, sysfs)
+        bridge = port.bridge if port.type == "ovn" and installed(port.tap) else bridge_of(port.tap, sysfs)
         if not os.path.exists(os.path.join(sysfs, port.tap)):
             return f"tap {port.tap} of network {port.network} is missing: stage port makes it"
         if bridge != port.bridge and fatal:

@@ -47,6 +47,8 @@ class Port:
     security_groups: list[dict[str, Any]] = field(default_factory=list)
     allowed_address_pairs: list[dict[str, Any]] = field(default_factory=list)
     dns_domain: str | None = None
+    floating_ip: str | None = None
+    host_csum: bool | None = None
     qos: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod

@@ -332,10 +332,12 @@ NETWORK = record(
     {
         "type": choice(
             "`nat`: a private bridge that we make on each host, with a way out; `bridge`: a bridge that is there; "
-            "`vxlan`: one network over all hosts, carried in their packets, without a way out.",
+            "`vxlan`: one network over all hosts, carried in their packets, without a way out; "
+            "`ovn`: one network over all hosts, with routers, SNAT and floating addresses.",
             "nat",
             "bridge",
             "vxlan",
+            "ovn",
         ),
         "vni": number("Number of the network in the packets; only for `vxlan`.", 1, 2**24 - 1, examples=[100]),
         "bridge": text(
@@ -345,7 +347,7 @@ NETWORK = record(
             **{"x-valid": "the name of a network device: at most 15 characters without spaces, '/' and ':'"},
             examples=["br0"],
         ),
-        "mtu": number("Largest packet in bytes. Default: 1500, 1450 for `vxlan`.", 576, 65535),
+        "mtu": number("Largest packet in bytes. Default: 1500, 1450 for `vxlan`, 1442 for `ovn`.", 576, 65535),
         "port_security": {
             "type": "boolean",
             "description": "Lets a guest send only from its own MAC and addresses.",
@@ -353,6 +355,12 @@ NETWORK = record(
         },
         "qos": BANDWIDTH,
         "subnets": listing("Its address ranges. Without one, addresses are somebody else's business.", SUBNET),
+        "external": {
+            "type": "boolean",
+            "description": "Only for `ovn`: what is outside, where routers go out by the Open vSwitch bridge on their "
+            "gateway hosts that `bridge` names.",
+            "default": False,
+        },
         "dhcp": {
             "type": "boolean",
             "description": "A DHCP server on each host gives its guests the addresses that they have.",
@@ -365,6 +373,24 @@ NETWORK = record(
             examples=["lab.example"],
         ),
         "project": text("The project whose instances alone may use it. Default: every project may."),
+    },
+)
+
+ROUTER = record(
+    "A router between networks of type `ovn`, with the gateway of each as its address there.",
+    ["networks"],
+    {
+        "networks": listing("Names of networks of type `ovn`.", text("A name."), uniqueItems=True, examples=[["red"]]),
+        "external": text("The network with `external: true` that is its way out.", examples=["public"]),
+        "external_ip": text("Its address there, which guests appear as outside.", examples=["192.0.2.10"]),
+        "gateway_hosts": listing(
+            "The hosts that the way out is on: the first that is there.", text("A host."), uniqueItems=True, maxItems=5
+        ),
+        "snat": {
+            "type": "boolean",
+            "description": "Guests without a floating address get out, too, as external_ip.",
+            "default": True,
+        },
     },
 )
 
@@ -498,6 +524,11 @@ INSTANCE = record(
                 {
                     "network": text("A name of virtfleet_networks."),
                     "fixed_ip": or_null(text("The address it must have; not with a count above 1.")),
+                    "floating_ip": text(
+                        "An address of the external network of its router, by which it is reached from outside; "
+                        "not with a count above 1.",
+                        examples=["192.0.2.50"],
+                    ),
                     "port_security": {"type": "boolean", "description": "Overrules the network's."},
                     "port_isolated": {
                         "type": "boolean",
@@ -732,6 +763,12 @@ VARIABLES = {
                 "subnets": [{"cidr": "10.0.0.0/24", "gateway": "10.0.0.1", "pool": ["10.0.0.20-10.0.0.99"]}],
             }
         },
+    ),
+    "virtfleet_routers": catalogue(
+        "The routers of networks of type `ovn`, by name.",
+        NAME,
+        ROUTER,
+        {"edge": {"networks": ["red"], "external": "public", "external_ip": "192.0.2.10", "gateway_hosts": ["kvm1"]}},
     ),
     "virtfleet_volume_types": catalogue(
         "The kinds of volumes, by name.",

@@ -87,6 +87,8 @@ SOURCES = (
     "_network.nat",
     "_network.nft",
     "_network.nftext",
+    "_network.ovn",
+    "_network.ovs",
     "_network.plug",
     "_network.port",
     "_network.qos",
@@ -98,6 +100,7 @@ SOURCES = (
     "_network.tunnels",
     "_network.unplug",
     "_network.vxlan",
+    "_ovsdb",
 )
 
 

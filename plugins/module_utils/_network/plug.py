@@ -16,7 +16,7 @@ from typing import Any
 
 from .._bulk import Outcome, attempt, failed
 from .._model.errors import ItemError
-from . import dhcp, dnsmasq, flows, links, load, members, nft, qos, saved, settings, tunnels, unplug
+from . import dhcp, dnsmasq, flows, links, load, members, nft, ovs, qos, saved, settings, tunnels, unplug
 from .backends import backend, links_of, settings_of, tap
 from .host import Host, World, read
 from .links import Link
@@ -72,6 +72,8 @@ def differences(world: World, ports: list[Port]) -> tuple[dict[str, Any], dict[s
     want, have = tunnels.wanted(ports, world.told), tunnels.actual(ports)
     if want != have:
         before["tunnels"], after["tunnels"] = sorted(have - want), sorted(want - have)
+    for name, state in ovs.differing(ports).items():
+        differ("switch", name, state and state["ids"], "installed by OVN")
     for network, files in served(world, ports).items():
         have = world.servers.get(dhcp.key_of(network)) or None
         if files != have:
@@ -96,6 +98,8 @@ def facts(record: dict[str, Any], ports: list[Port], plugged: bool) -> dict[str,
         if not gateway and port.gateways:
             gateway = port.gateways[0].partition("/")[0]
         told.append({**values, "tap": port.tap, "bridge": port.bridge, "gateway": gateway, "plugged": plugged})
+        if port.type == "ovn":
+            told[-1]["host_csum"] = ovs.computes_checksums(port.bridge)
     return {"ports": told}
 
 
@@ -222,6 +226,7 @@ def apply(host: Host, world: World, asked: dict[str, list[Port]], outcomes: list
         save_and_filter(host, world, ports)
         errors = connect(host, world, ports)
         carry(world, ports)
+        errors.update(ovs.plug([port for port in ports if port.tap not in errors], host.deadline))
         final = {**world.saved, **{port.id: port for port in ports}}
         groups = members.of_ports(final.values(), world.told)
         servers = dnsmasq.apply(host.run_dir, final.values(), groups)

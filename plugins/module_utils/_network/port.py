@@ -118,7 +118,8 @@ def from_record(record: dict[str, Any], position: int) -> Port:
     mtu = parsed(what, "mtu", int, values.get("mtu") or 1500)
     if not 576 <= mtu <= 65521:
         raise ItemError(f"{what} has mtu {mtu}: want 576 to 65521", fault="request")
-    guarded = values.get("port_security") is not False
+    ovn = values.get("type") == "ovn"  # which guards and filters its ports itself
+    guarded = values.get("port_security") is not False and not ovn
     groups = values.get("security_groups")
     place = (str(record.get("project") or "default"), str(values.get("network")))
     mac = needed({"mac": str(values.get("mac") or "").lower()}, "mac", what, MAC)
@@ -144,12 +145,12 @@ def from_record(record: dict[str, Any], position: int) -> Port:
         filtered=guarded and groups is not None,
         stateful=all(one.get("stateful", True) for one in groups or []),
         rules=rules.of_groups(groups or [], what, place) if guarded else (),
-        isolated=values.get("port_isolated") is True,
+        isolated=values.get("port_isolated") is True and not ovn,
         egress=limits.get("egress", ()),
         ingress=limits.get("ingress", ()),
         queues=parsed(what, "number of queues", qos.queues, record),
         vni=vni,
-        served=ranges.of_subnets(values.get("subnets") or [], what),
+        served=() if ovn else ranges.of_subnets(values.get("subnets") or [], what),
         dns_domain=ranges.domain_of(str(values.get("dns_domain") or ""), what),
         hostname=str(record.get("hostname") or record["name"]),
         zone=(vni - 1) % 65535 + 1 if vni else 0,

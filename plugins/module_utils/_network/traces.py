@@ -10,7 +10,8 @@ import time
 
 from .._model.errors import ItemError
 from .._model.trace import Place, Trace
-from . import dhcp, dnsmasq, links, members, nft, saved, unplug
+from .._ovsdb import SWITCH
+from . import dhcp, dnsmasq, links, members, nft, ovs, saved, unplug
 from .host import Host, World, key_of, native_of, read, rules_of
 from .kept import ports_in
 from .port import Port
@@ -139,6 +140,22 @@ def remove_dhcp(place: Place, trace: Trace) -> None:
         if trace.name in needed:
             raise ItemError(f"{trace.name} is in use now: nothing was removed")
         dnsmasq.stop(place.run_dir, trace.name)
+
+
+def find_switch_ports(place: Place) -> list[Trace]:
+    """Return the taps in Open vSwitch that are ours and of no saved port."""
+    if not os.path.exists(SWITCH):
+        return []
+    told = "is a port of Open vSwitch of ours, and no saved port has it"
+    stray_ones = ovs.stray(seen(place).saved)
+    return [Trace("switch_port", name, f"{name} {told}", f"ovs-vsctl del-port {name}") for name in stray_ones]
+
+
+def remove_switch_port(place: Place, trace: Trace) -> None:
+    """The tap is in the switch no more, if it is of no saved port."""
+    with saved.lock(place.run_dir):
+        if trace.name in ovs.stray(saved.read(place.state_dir)):
+            ovs.unplug([trace.name])
 
 
 def find_missing(place: Place) -> list[Trace]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._bulk import Outcome, attempt
 from .._model.errors import ItemError
-from . import dnsmasq, links, load, members, saved, vxlan
+from . import dnsmasq, links, load, members, ovs, saved, vxlan
 from .host import Host, World, read
 from .port import Port, tap_name, to_dict
 
@@ -58,6 +58,8 @@ def remove(host: Host, ports: list[Port], taps: list[str] | None = None) -> dict
     world = read(host)
     ids = {port.id for port in ports}
     taps = [*bare(ids), *(name for name, mark in marked.items() if mark in ids)] if taps is None else taps
+    if ovs.of_switch(ports):
+        ovs.unplug(taps)
     errors = links.delete(taps)
     gone = [port for port in ports if port.tap not in errors]
     saved.remove(host.state_dir, gone)

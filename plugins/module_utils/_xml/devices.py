@@ -122,8 +122,10 @@ def _add_interfaces(devices: Any, instance: Instance) -> None:
         add(card, "mac", address=port.mac)
         add(card, "target", dev=port.tap, managed="no")
         add(card, "model", type_=model)
-        if queues > 1:
-            add(card, "driver", name="qemu", queues=queues)
+        if queues > 1 or port.host_csum is False:
+            driver = add(card, "driver", name="qemu", **({"queues": queues} if queues > 1 else {}))
+            if port.host_csum is False:  # the userspace datapath of Open vSwitch computes no checksums
+                add(driver, "host", csum="off")
         add(card, "mtu", size=port.mtu)
         add(card, "alias", name=f"ua-{port.id}")
 

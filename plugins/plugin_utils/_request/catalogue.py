@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import Any
 
 from ...module_utils._model import naming, schema
-from . import security
+from . import routers, security
 from .problems import Path, Problem, quoted
 from .ranges import Address, Subnet, address, subnet
 
@@ -29,6 +29,7 @@ def check(sound: dict[str, Catalogue], groups: dict[str, Any], projects: dict[st
         *images(sound["virtfleet_images"], projects),
         *networks(sound["virtfleet_networks"]),
         *owners(sound["virtfleet_networks"], projects),
+        *routers.check(sound["virtfleet_routers"], sound["virtfleet_networks"]),
         *security.check(sound["virtfleet_security_groups"], groups),
         *server_groups(sound["virtfleet_server_groups"]),
         *keypairs(sound["virtfleet_keypairs"]),
@@ -134,7 +135,7 @@ def qos_problems(path: Path, limits: list[dict[str, Any]]) -> Iterator[Problem]:
         yield Problem(path, f"limits {directions[0]} twice: write one limit for egress and one for ingress")
 
 
-MTU = {"vxlan": 1450}
+MTU = {"vxlan": 1450, "ovn": 1442}
 
 
 def ranges(network: dict[str, Any]) -> list[Subnet]:
@@ -235,7 +236,8 @@ def port_of_network(name: str, network: dict[str, Any]) -> dict[str, Any]:
     return {
         "network": name,
         "type": whole["type"],
-        "bridge": whole.get("bridge") or naming.bridge(name),
+        "bridge": "br-int" if whole["type"] == "ovn" else whole.get("bridge") or naming.bridge(name),
+        **({"external": True} if whole["external"] else {}),
         "mtu": whole.get("mtu") or MTU.get(whole["type"], 1500),
         **({"vni": whole["vni"]} if whole["type"] == "vxlan" else {}),
         "subnets": [whole_subnet(one, whole) for one in whole["subnets"]],

@@ -14,7 +14,7 @@ from typing import Any
 
 from ...module_utils._model import config_drive, naming, schema
 from ...module_utils._model.errors import ItemError
-from . import catalogue, disks, security, user_data
+from . import catalogue, disks, routers, security, user_data
 from .problems import Path, Problem, listed, quoted
 from .ranges import address, subnet
 from .requests import boots_from_volume
@@ -201,6 +201,9 @@ def found_ports(one: Entry, path: Path, world: Any, problems: list[Problem]) -> 
         pairs = wanted.get("allowed_address_pairs", [])
         problems += security.pair_problems(pairs, (*place, "allowed_address_pairs"))
         port["fixed_ip"] = wanted.get("fixed_ip")
+        if wanted.get("floating_ip"):
+            port["floating_ip"] = wanted["floating_ip"]
+            problems += routers.floating_problems(one, port, world.sound, (*place, "floating_ip"))
         port["port_security"] = wanted.get("port_security", port["port_security"])
         port.update({"port_isolated": True} if wanted.get("port_isolated") else {})
         port.update({"qos": wanted["qos"]} if "qos" in wanted else {})

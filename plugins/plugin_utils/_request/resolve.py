@@ -111,6 +111,9 @@ def shared_things(one: Record) -> Iterator[tuple[tuple, str, str]]:
             yield ("volume", volume["id"]), f"the volume {quoted(volume['name'])}", cure
     for port in one["ports"]:
         yield ("mac", port["mac"]), f"the MAC {port['mac']}", "rename one of them; MACs are made of names"
+        if port.get("floating_ip"):
+            key = ("floating_ip", catalogue.address(port["floating_ip"]))
+            yield key, f"the floating address {port['floating_ip']}", "give each its own"
         if port["fixed_ip"]:
             key = ("fixed_ip", port["network"], catalogue.address(port["fixed_ip"]))
             yield key, f"the address {port['fixed_ip']}", "give each its own"

@@ -17,6 +17,7 @@ from ansible_collections.virtfleet.compute.plugins.plugin_utils._request.user_da
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl ops"
 GOOD = {
+    "virtfleet_routers": {},
     "virtfleet_flavors": {"m1.small": {"vcpus": 1, "memory_mb": 256, "disk_gb": 1}},
     "virtfleet_images": {
         "tiny": {"url": "file:///srv/tiny.qcow2"},
@@ -33,6 +34,11 @@ FLAVOR, IMAGE = ("virtfleet_flavors", "m1.small"), ("virtfleet_images", "tiny")
 LAN, SUBNET = ("virtfleet_networks", "lan"), ("virtfleet_networks", "lan", "subnets", 0)
 WEB = ("virtfleet_instances", 0)
 FIXED = (*WEB, "networks", 0, "fixed_ip")
+FLOATING, NET = (*WEB, "networks", 0, "floating_ip"), (*WEB, "networks", 0, "network")
+ROUTER, RED, OUT = ("virtfleet_routers", "edge"), ("virtfleet_networks", "red"), ("virtfleet_networks", "out")
+OVN = {"type": "ovn", "subnets": [{"cidr": "10.77.0.0/24"}]}
+EXTERNAL = {"type": "ovn", "external": True, "bridge": "br-ex", "subnets": [{"cidr": "192.0.2.0/24"}]}
+EDGE = {"networks": ["red"], "external": "out", "external_ip": "192.0.2.9", "gateway_hosts": ["kvm1"]}
 I0 = "virtfleet_instances[0]"
 SUBNET_0 = "virtfleet_networks.lan.subnets[0]"
 SECOND = {"name": "db", "flavor": "m1.small", "image": "tiny", "networks": [{"network": "lan"}]}
@@ -192,7 +198,11 @@ BAD = [
         "virtfleet_images.tiny.members does not go with visibility public: only shared images have them",
     ),
     # network
-    ((*LAN, "type"), "natt", "virtfleet_networks.lan.type is 'natt': did you mean 'nat'? There is nat, bridge, vxlan"),
+    (
+        (*LAN, "type"),
+        "natt",
+        "virtfleet_networks.lan.type is 'natt': did you mean 'nat'? There is nat, bridge, vxlan, ovn",
+    ),
     (
         (*LAN, "subnets", 0, "reserved"),
         ["198.51.101.7"],
@@ -603,6 +613,42 @@ PAIRS = [
     (
         [((*LAN, "dhcp"), True), ((*LAN, "subnets"), [{"cidr": "10.3.0.0/24"}]), (FIXED, "10.3.0.254")],
         f"{I0}.networks[0].fixed_ip is 10.3.0.254, which is the DHCP server of 10.3.0.0/24: take another",
+    ),
+    (
+        [((*LAN, "external"), True)],
+        "virtfleet_networks.lan.external needs 'type: ovn' and the name of the Open vSwitch bridge that leads outside ",
+    ),
+    (
+        [(ROUTER, {"networks": ["lna"]})],
+        "virtfleet_routers.edge.networks[0] is 'lna', which is no network of type ovn: there is none",
+    ),
+    (
+        [(RED, OVN), (ROUTER, {"networks": ["red"], "external": "lan"})],
+        "virtfleet_routers.edge.external is 'lan', which is no network with 'external: true': there is none",
+    ),
+    (
+        [(RED, OVN), (ROUTER, {"networks": ["red"], "external_ip": "192.0.2.9"})],
+        "virtfleet_routers.edge.external_ip needs 'external' beside it: the network that is its way out",
+    ),
+    (
+        [(RED, OVN), (OUT, EXTERNAL), (ROUTER, {**EDGE, "external_ip": "192.0.9.9"})],
+        "virtfleet_routers.edge.external_ip is '192.0.9.9': it must be an address of 'out'",
+    ),
+    (
+        [(RED, OVN), (OUT, EXTERNAL), (ROUTER, {**EDGE, "gateway_hosts": []})],
+        "virtfleet_routers.edge.gateway_hosts is empty: name a host that is connected to the external network",
+    ),
+    (
+        [(RED, OVN), (ROUTER, {"networks": ["red"]}), (("virtfleet_routers", "two"), {"networks": ["red"]})],
+        "virtfleet_routers.two.networks[0] is 'red', which is on router 'edge': a network has one router",
+    ),
+    (
+        [(FLOATING, "192.0.2.50")],
+        f"{I0}.networks[0].floating_ip is 192.0.2.50, but network 'lan' is on no router with a way out: add one with ",
+    ),
+    (
+        [(RED, OVN), (OUT, EXTERNAL), (ROUTER, EDGE), (NET, "red"), (FLOATING, "192.0.2.9")],
+        f"{I0}.networks[0].floating_ip is 192.0.2.9: it must be an address of 'out' that no router and no gateway has",
     ),
     (
         [((*LAN, "project"), "ops"), (("virtfleet_projects", "ops"), {})],

@@ -1,0 +1,56 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The instances that OVN is told of."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: ovn_records
+short_description: The instances that OVN is to be told of
+description:
+  - Those of a run whose logical ports are to be made, or to be taken away.
+positional: state
+options:
+  _input:
+    description: The records of the run.
+    type: list
+    elements: dict
+    required: true
+  state:
+    description: V(present) for those to be made or changed, V(absent) for those that are gone, or new and failed.
+    type: str
+    required: true
+author:
+  - The virtfleet.compute authors (@virtfleet)
+"""
+
+EXAMPLES = r"""
+- name: Show them
+  ansible.builtin.debug:
+    msg: "{{ virtfleet_run.instances | virtfleet.compute.ovn_records('present') }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The records.
+  type: list
+"""
+
+from ..plugin_utils._stage import to_make, to_unmake
+
+
+def ovn_records(records, state):
+    """Return the records."""
+    if state == "absent":
+        return [one for one in records if one.get("state") == "absent" or to_unmake({**one, "undone": True})]
+    ours = [one for one in records if any(port.get("type") == "ovn" for port in one.get("ports") or ())]
+    return [one for one in ours if to_make(one) and one.get("state") != "absent" and one.get("host")]
+
+
+class FilterModule:
+    """The filter of this file."""
+
+    def filters(self):
+        """Return the filter by its name."""
+        return {"ovn_records": ovn_records}

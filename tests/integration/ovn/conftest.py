@@ -1,0 +1,27 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""OVN for tests: unpacked, not installed, and run in namespaces of the test's own. Needs root."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+ROOT = HERE.parents[2]
+for folder in (HERE, HERE.parent, HERE.parent / "port"):
+    sys.path.insert(0, str(folder))
+
+
+@pytest.fixture(scope="session")
+def ovn_root():
+    """The folder with Open vSwitch and OVN."""
+    if os.geteuid():
+        pytest.skip("needs root: makes network namespaces")
+    tool = ROOT / "tests/tools/ovn-root"
+    return subprocess.run([str(tool)], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()

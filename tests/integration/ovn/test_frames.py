@@ -1,0 +1,290 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Networks of OVN over two hosts: real daemons, TLS between them, and frames over Geneve in the userspace datapath."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+import subprocess
+import time
+
+import pytest
+from host import CERTIFICATES, OvnHost, sh
+from machine import Machine
+
+from ansible_collections.virtfleet.compute.plugins.module_utils import _ovsdb
+from ansible_collections.virtfleet.compute.plugins.module_utils._model.trace import Place
+from ansible_collections.virtfleet.compute.plugins.module_utils._network import links, traces
+from ansible_collections.virtfleet.compute.plugins.module_utils._ovn import apply as ovn
+from ansible_collections.virtfleet.compute.plugins.module_utils._ovn.row import switch_of
+from ansible_collections.virtfleet.compute.plugins.plugin_utils._request import networks, resolve
+
+NORTH = "/run/ovn/ovnnb_db.sock"
+OUTSIDE, FLOATING = "192.0.2.1", "192.0.2.50"
+RED, BLUE = "10.70.0.0/24", "10.71.0.0/24"
+NETWORKS = {
+    "red": {"type": "ovn", "dhcp": True, "dns_domain": "red.example", "subnets": [{"cidr": RED}]},
+    "blue": {"type": "ovn", "subnets": [{"cidr": BLUE}]},
+    "twin": {"type": "ovn", "subnets": [{"cidr": RED, "gateway": None}]},
+    "public": {
+        "type": "ovn",
+        "external": True,
+        "bridge": "br-ex",
+        "subnets": [{"cidr": "192.0.2.0/24", "gateway": OUTSIDE}],
+    },
+}
+ROUTERS = {
+    "edge": {"networks": ["red", "blue"], "external": "public", "external_ip": "192.0.2.10", "gateway_hosts": ["one"]}
+}
+GROUPS = {
+    "open": {"rules": [{"protocol": "icmp"}, {"protocol": "tcp", "ports": 80}]},
+    "closed": {"rules": [{"protocol": "tcp", "ports": 80, "remote_group": "friend"}]},
+    "friend": {"rules": [{"protocol": "icmp"}]},
+}
+PLACES = {
+    "red-1": ("one", "red", "10.70.0.11", "open"),
+    "red-2": ("two", "red", "10.70.0.12", "open"),
+    "blue-1": ("two", "blue", "10.71.0.11", "open"),
+    "twin-1": ("one", "twin", "10.70.0.31", "open"),
+    "twin-2": ("two", "twin", "10.70.0.12", "open"),
+    "closed-1": ("one", "red", "10.70.0.21", "closed"),
+    "friend-1": ("two", "red", "10.70.0.22", "friend"),
+}
+NO = 0.7
+
+
+def records(groups=GROUPS):
+    """The instance records as stage request and stage claim make them."""
+    entries = [
+        {
+            "name": name,
+            "flavor": "s",
+            "image": "i",
+            "networks": [{"network": network, **({"floating_ip": FLOATING} if name == "red-2" else {})}],
+            "security_groups": [group],
+        }
+        for name, (_host, network, _address, group) in PLACES.items()
+    ]
+    spec = {
+        "virtfleet_flavors": {"s": {"vcpus": 1, "memory_mb": 64}},
+        "virtfleet_images": {"i": {"url": "file:///i"}},
+        "virtfleet_networks": NETWORKS,
+        "virtfleet_routers": ROUTERS,
+        "virtfleet_security_groups": groups,
+        "virtfleet_instances": entries,
+    }
+    made, problems = resolve.request(spec)
+    assert [str(one) for one in problems] == []
+    for one in made:
+        _host, network, address, _group = PLACES[one["name"]]
+        gateway = one["ports"][0]["subnets"][0]["gateway"]
+        told = {
+            "address": address,
+            "prefix": 24,
+            "gateway": gateway,
+            "dns": [],
+            "cidr": BLUE if network == "blue" else RED,
+        }
+        one["ports"][0]["addresses"] = [told]
+    return {one["name"]: one for one in made}
+
+
+class Fleet:
+    """Two hosts, and what a run does about OVN."""
+
+    def __init__(self, folder, root):
+        self.hosts = {
+            name: OvnHost(name, address, folder / name, root)
+            for name, address in (("one", "10.99.0.1"), ("two", "10.99.0.2"))
+        }
+        self.one, self.two = self.hosts.values()
+        sh("ip link delete vfo1 2>/dev/null || true; ip link add vfo1 type veth peer name vfo2")
+        for link, host in (("vfo1", self.one), ("vfo2", self.two)):
+            sh(f"ethtool -K {link} tx off >/dev/null 2>&1 || true; ip link set {link} netns {host.holder.pid}")
+            with host:
+                host.cable(link)
+        with self.one:
+            self.one.central()
+            sh("ovs-vsctl add-br br-ex -- set bridge br-ex datapath_type=netdev fail_mode=standalone")
+            sh(f"ip addr add {OUTSIDE}/24 dev br-ex; ip link set br-ex up; ethtool -K br-ex tx off 2>/dev/null || true")
+        self.one.follow(self.one, f"{switch_of('public')}:br-ex")
+        self.two.follow(self.one)
+
+    def tell(self, *instances, away=False, **more):
+        """Do what module ovn_ports does on the central."""
+        params = {"instances": list(instances), "networks": networks.chosen(NETWORKS), "routers": ROUTERS, **more}
+        with self.one:
+            look = ovn.planned_removal if away else ovn.planned
+            whole, outcomes = look(ovn.read(NORTH), params)
+            ovn.apply(NORTH, whole)
+        return whole, outcomes
+
+    def nb(self, words):
+        with self.one:
+            return sh(f"ovn-nbctl {words}")
+
+    def close(self):
+        for host in self.hosts.values():
+            host.close()
+
+
+@pytest.fixture(scope="module")
+def fleet(ovn_root, tmp_path_factory):
+    made = Fleet(tmp_path_factory.mktemp("ovn"), ovn_root)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def guests(fleet):
+    """Guests on both hosts, plugged as a run plugs them."""
+    made = records()
+    _whole, outcomes = fleet.tell(*made.values())
+    assert [one.error for one in outcomes] == [""] * len(made) and all(one.changed for one in outcomes)
+    with contextlib.ExitStack() as stack:
+        machines = {}
+        for name, host in fleet.hosts.items():
+            mine = [one for one in made.values() if PLACES[one["name"]][0] == name]
+            with host:
+                start = time.monotonic()
+                plugged = host.node.plug(*mine)
+                assert [one.error for one in plugged] == [""] * len(mine)
+                print(f"{len(mine)} ports plugged on {name} in {time.monotonic() - start:.2f} s")
+                assert [one.changed for one in host.node.plug(*mine)] == [False] * len(mine)
+                for one in mine:
+                    machines[one["name"]] = Machine(one)
+                    stack.callback(machines[one["name"]].close)
+        yield machines
+
+
+def pings(machine, address, more=""):
+    """The first frame to where nobody was yet may be lost: its host is asked for the way to the other first."""
+    return machine.pings(address, 1, 1, more) or machine.pings(address, 2, 1, more)
+
+
+def test_hosts_come_over_tls_and_keys_stay(fleet):
+    assert "pssl:6642" in fleet.nb("--db=unix:/run/ovn/ovnnb_db.sock show >/dev/null; ovn-sbctl get-connection")
+    with fleet.one:
+        assert sorted(sh("ovn-sbctl --bare --columns=name list Chassis").split()) == ["one", "two"]
+        assert "tcp:" not in sh("ovn-sbctl get-connection") and sh("ovn-nbctl get-connection").strip() == ""
+        refused = sh("(echo | timeout 2 openssl s_client -connect 10.99.0.1:6642 2>&1) || true")
+        assert "alert" in refused or "errno" in refused or "no peer certificate" in refused or "handshake" in refused
+    with fleet.two:
+        assert sorted(os.listdir(CERTIFICATES)) == ["ca.pem", "cert.pem", "key.pem"]
+        assert os.stat(f"{CERTIFICATES}/key.pem").st_mode & 0o777 == 0o600
+
+
+def test_twice_changes_nothing(fleet, guests):
+    whole, outcomes = fleet.tell(*records().values())
+    assert whole.operations == [] and not any(one.changed for one in outcomes)
+
+
+def test_one_network_over_two_hosts_and_no_other(guests):
+    guests["red-2"].serves(80)
+    assert pings(guests["red-1"], "10.70.0.12") and guests["red-1"].reaches("10.70.0.12", 80)
+    assert pings(guests["red-1"], "10.70.0.12", "-s 1414"), "a packet as large as the network says"
+    assert pings(guests["twin-1"], "10.70.0.12"), "another tenant's guest of the same address"
+    assert not guests["twin-1"].reaches("10.70.0.12", 80, NO), "which is another one"
+    assert not guests["twin-1"].pings("10.70.0.11")
+
+
+def test_a_router_between_two_networks(guests):
+    guests["blue-1"].serves(80)
+    assert pings(guests["red-1"], "10.71.0.11") and guests["red-1"].reaches("10.71.0.11", 80, 3)
+
+
+def test_the_way_out_and_a_floating_address_from_outside(fleet, guests):
+    assert pings(guests["red-1"], OUTSIDE) and pings(guests["red-2"], OUTSIDE), "SNAT, also of a guest elsewhere"
+    with fleet.one:
+        sh(f"busybox ping -c 1 -W 2 {FLOATING} || busybox ping -c 2 -W 2 {FLOATING}")
+        code = f"import socket; c=socket.create_connection(('{FLOATING}',80),5); c.sendall(b'x'); print(c.recv(9))"
+        assert "x" in sh(f'python3 -c "{code}"')
+
+
+def test_security_groups_and_their_change(fleet, guests):
+    guests["closed-1"].serves(80)
+    red, friend = guests["red-1"], guests["friend-1"]
+    assert not red.pings("10.70.0.21") and not red.reaches("10.70.0.21", 80, NO)
+    assert friend.reaches("10.70.0.21", 80, 3), "a member of the group that the rule names"
+    wider = copy.deepcopy(GROUPS)
+    wider["closed"]["rules"].append({"protocol": "icmp"})
+    whole, _outcomes = fleet.tell(*records(wider).values())
+    assert len(whole.operations) == 2, "one ACL and its place"
+    fleet.nb("--wait=hv sync")
+    assert pings(red, "10.70.0.21")
+    fleet.tell(*records().values())
+    fleet.nb("--wait=hv sync")
+    assert not red.pings("10.70.0.21")
+
+
+def test_a_guest_cannot_be_another(guests):
+    one = guests["red-1"]
+    one.run("ip address add 10.70.0.99/24 dev eth0")
+    assert not one.pings("10.70.0.12", 2, 1, "-I 10.70.0.99") and one.pings("10.70.0.12")
+    one.run("ip address del 10.70.0.99/24 dev eth0; ip link set eth0 address 52:54:00:99:99:99")
+    assert not one.pings("10.70.0.12")
+    one.run(f"ip link set eth0 address {one.port['mac']}; ip route replace default via 10.70.0.1")
+    assert pings(one, "10.70.0.12")
+
+
+def test_dhcp_and_names_without_a_daemon(guests, tmp_path):
+    one, script = guests["red-1"], tmp_path / "told.sh"
+    script.write_text(
+        f'#!/bin/sh\n[ "$1" = bound ] && echo "$ip/$mask $router $mtu $domain" >{tmp_path}/told\nexit 0\n'
+    )
+    script.chmod(0o755)
+    one.run(f"busybox udhcpc -i eth0 -q -n -f -t 5 -T 1 -O mtu -s {script}")
+    assert (tmp_path / "told").read_text().split() == ["10.70.0.11/24", "10.70.0.1", "1442", "red.example"]
+    told = subprocess.run(
+        one.command("busybox nslookup red-2.red.example 10.70.0.12"), capture_output=True, text=True, check=False
+    )
+    assert "10.70.0.12" in told.stdout.partition("Name:")[2], "OVN answers, whoever is asked"
+
+
+def test_a_floating_address_that_is_taken_is_refused(fleet, guests):
+    thief = copy.deepcopy(records()["red-1"])
+    thief["ports"][0]["floating_ip"] = FLOATING
+    _whole, (refused, other) = fleet.tell(thief, records()["blue-1"])
+    assert refused.error == f"floating_ip {FLOATING} belongs to red-2: take another" and refused.fault == "request"
+    assert not other.error
+
+
+def test_a_port_that_ovn_does_not_know_is_given_up(fleet, guests, tmp_path):
+    with fleet.two as host:
+        stranger = copy.deepcopy(records()["red-1"])
+        port = stranger["ports"][0]
+        port.update(id="00000000-0000-4000-8000-000000000001", mac="52:54:00:00:00:77", tap="tap00000000000")
+        host.node.host = type(host.node.host)(host.node.host.state_dir, host.node.host.run_dir, 1.0)
+        (outcome,) = host.node.plug({**stranger, "name": "nobody", "uuid": "00000000-0000-4000-8000-000000000002"})
+        assert "has no flows for it: does ovn-controller reach the central after 1 s" in outcome.error
+        assert not links.exists("tap00000000000") and "tap00000000000" not in _ovsdb.interfaces()
+
+
+def test_stray_taps_in_the_switch_are_found_and_swept(fleet, guests):
+    with fleet.two as host:
+        place = Place(state_dir=host.node.host.state_dir, run_dir=host.node.host.run_dir)
+        assert traces.find_switch_ports(place) == []
+        sh("ovs-vsctl add-port br-int tapstray -- set Interface tapstray external_ids:virtfleet=gone")
+        (found,) = traces.find_switch_ports(place)
+        traces.remove_switch_port(place, found)
+        assert traces.find_switch_ports(place) == [] and "tapstray" not in sh("ovs-vsctl list-ports br-int")
+
+
+def test_what_is_deleted_leaves_nothing(fleet, guests):
+    made = records()
+    with pytest.raises(Exception, match="network 'blue' is used by blue-1, router edge in OVN: delete them first"):
+        fleet.tell(away=True, networks=networks.chosen(NETWORKS, "blue"), routers={})
+    for name, host in fleet.hosts.items():
+        mine = [one for one in made.values() if PLACES[one["name"]][0] == name]
+        with host:
+            assert [one.error for one in host.node.unplug(*mine)] == [""] * len(mine)
+            assert "tap" not in sh("ovs-vsctl list-ports br-int") and links.ours() == {}
+    fleet.tell(*made.values(), away=True, networks=[], routers={})
+    assert fleet.nb("list NAT").count("dnat_and_snat") == 0 and "red-1" not in fleet.nb("list Logical_Switch_Port")
+    whole, _outcomes = fleet.tell(*made.values(), away=True, networks=[], routers={})
+    assert whole.operations == []
+    fleet.tell(away=True)
+    assert fleet.nb("ls-list").strip() == "" and fleet.nb("lr-list").strip() == ""
