@@ -326,20 +326,35 @@ NETWORK = record(
     ["type"],
     {
         "type": choice(
-            "`nat`: a private bridge that we make on each host, with a way out; `bridge`: a bridge that is there; "
-            "`vxlan`: one network over all hosts, carried in their packets, without a way out.",
+            "`nat`: a private bridge that we make on each host, with a way out; `bridge`: a bridge that is there, or "
+            "one that we make; `vxlan`: one network over all hosts, carried in their packets, without a way out; "
+            "`ovs`: a bridge of Open vSwitch that is there.",
             "nat",
             "bridge",
             "vxlan",
+            "ovs",
         ),
         "vni": number("Number of the network in the packets; only for `vxlan`.", 1, 2**24 - 1, examples=[100]),
         "bridge": text(
-            "The bridge on the host. Needed for type `bridge`; the others have `vf-<name>` where none is said.",
+            "The bridge on the host. Needed for one that is there; the others have `vf-<name>` where none is said.",
             maxLength=15,
             pattern=r"^(?!\.{1,2}$)[^\s/:]+$",
             **{"x-valid": "the name of a network device: at most 15 characters without spaces, '/' and ':'"},
             examples=["br0"],
         ),
+        "create": {
+            "type": "boolean",
+            "description": "The bridge is ours: made with the first port, gone with the last; only for `bridge`.",
+            "default": False,
+        },
+        "physical": text(
+            "The interface of the hosts that a bridge of ours has in it, or whose VLAN; only for `bridge`.",
+            maxLength=15,
+            pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
+            **{"x-valid": "the name of a network device: at most 15 letters, digits, '_', '.' and '-'"},
+            examples=["eth1"],
+        ),
+        "segmentation_id": number("Number of the VLAN; only for `bridge` and `ovs`.", 1, 4094, examples=[10]),
         "mtu": number("Largest packet in bytes. Default: 1500, 1450 for `vxlan`.", 576, 65535),
         "port_security": {
             "type": "boolean",

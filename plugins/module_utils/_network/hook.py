@@ -85,6 +85,7 @@ SOURCES = (
     "_network.nat",
     "_network.nft",
     "_network.nftext",
+    "_network.ovs",
     "_network.plug",
     "_network.port",
     "_network.qos",

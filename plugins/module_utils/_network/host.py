@@ -67,7 +67,7 @@ class World:
         self.ports[port.id] = port
         if (earlier.mtu, earlier.gateways, earlier.bridge) != (port.mtu, port.gateways, port.bridge):
             self.rebuild()
-        kind = (port.type, port.bridge, port.mtu, port.gateways, port.vni, port.local)
+        kind = (port.type, port.bridge, port.mtu, port.gateways, port.vni, port.local, port.segment, port.physical)
         if kind not in self.kinds:
             merge(self.below, port)
             self.kinds.add(kind)

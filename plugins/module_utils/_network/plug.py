@@ -16,7 +16,7 @@ from typing import Any
 
 from .._bulk import Outcome, attempt, failed
 from .._model.errors import ItemError
-from . import flows, links, load, members, nft, qos, saved, settings, tunnels, unplug
+from . import flows, links, load, members, nft, ovs, qos, saved, settings, tunnels, unplug
 from .backends import backend, links_of, settings_of, tap
 from .host import Host, World, read
 from .links import Link
@@ -69,6 +69,9 @@ def differences(world: World, ports: list[Port]) -> tuple[dict[str, Any], dict[s
     has = qos.actual(limited) if limited else {}
     if has != limits:
         before["qos"], after["qos"] = qos.words(has), qos.words(limits)
+    access, switched = ovs.wanted(ports), ovs.actual(port.tap for port in ovs.of(ports))
+    if access != switched:
+        before["ovs"], after["ovs"] = ovs.words_of(switched), ovs.words_of(access)
     want, have = tunnels.wanted(ports, world.told), tunnels.actual(ports)
     if want != have:
         before["tunnels"], after["tunnels"] = sorted(have - want), sorted(want - have)
@@ -95,8 +98,20 @@ def plan(world: World, record: dict[str, Any]) -> Outcome:
         check(world, port)
         world.claim(port)
     before, after = differences(world, ports)
+    for port in left(world, record, ports):
+        before.setdefault("ports", {})[port.id], after.setdefault("ports", {})[port.id] = to_dict(port), None
     changed = before != after
     return Outcome(record["name"], changed, before=before, after=after, facts=facts(record, ports, not changed))
+
+
+def left(world: World, record: dict[str, Any], ports: list[Port]) -> list[Port]:
+    """Return the ports that the instance had and has no more, but those whose tap a guest has open.
+
+    Stage domain takes the card from the guest, and then the port.
+    """
+    ids = {port.id for port in ports}
+    gone = [port for port in world.saved.values() if port.uuid == record.get("uuid") and port.id not in ids]
+    return [port for port in gone if not links.in_use(port.tap)]
 
 
 def regrouped(world: World) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -169,6 +184,7 @@ def connect(host: Host, world: World, ports: list[Port]) -> dict[str, str]:
     errors = links.make(wanted, {link.name: actual[link] for link in wanted})
     pending = links.unproven(wanted, host.deadline, errors)
     late = {name: errors.get(name) or unlike(name, link, host.deadline) for name, link in pending.items()}
+    late.update(ovs.make([port for port in ports if port.tap not in late], host.deadline))
     return {**late, **qos.limit([port for port in qos.concerned(ports, world.saved) if port.tap not in late])}
 
 
@@ -226,7 +242,16 @@ def apply(host: Host, world: World, asked: dict[str, list[Port]], outcomes: list
 
     done = [attempt({"name": outcome.name, "outcome": outcome}, step) for outcome in outcomes]
     undo(host, world, [port for one in failed(done) for port in asked.get(one.name, []) if one.name in changing])
+    lost = {one.name for one in failed(done)}
+    gone = [world.saved[key] for one in done if one.changed and one.name not in lost for key in dropped(world, one)]
+    if gone:
+        unplug.remove(host, gone)
     return done
+
+
+def dropped(world: World, outcome: Outcome) -> list[str]:
+    """Return the ids of the ports that an instance has no more."""
+    return [key for key, port in (outcome.after.get("ports") or {}).items() if port is None and key in world.saved]
 
 
 def undo(host: Host, world: World, ports: list[Port]) -> None:

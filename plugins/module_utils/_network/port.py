@@ -32,6 +32,8 @@ class Port:
     `zone` is the kernel's of the connections of its network, where addresses may be those of another network too.
     `egress` and `ingress` limit what the guest sends and receives: kilobits a second, kilobits at once. A tap with
     several `queues` is of another kind than one with one.
+    `segment` is the VLAN of a network, on the interface `physical` of the host where that is said. With `create` the
+    bridge is ours.
     `vni` and `local` are of vxlan: the number of the network, and the address from which this host carries it.
     """
 
@@ -59,6 +61,9 @@ class Port:
     egress: tuple[int, ...] = ()
     ingress: tuple[int, ...] = ()
     queues: int = 1
+    segment: int = 0
+    physical: str = ""
+    create: bool = False
 
 
 NEW = {field.name: field.default for field in fields(Port)}
@@ -118,6 +123,8 @@ def from_record(record: dict[str, Any], position: int) -> Port:
     place = (str(record.get("project") or "default"), str(values.get("network")))
     mac = needed({"mac": str(values.get("mac") or "").lower()}, "mac", what, MAC)
     vni = parsed(what, "vni", int, values.get("vni") or 0)
+    segment = parsed(what, "segmentation_id", int, values.get("segmentation_id") or 0)
+    physical = needed(values, "physical", what, LINK_NAME) if values.get("physical") else ""
     limits = parsed(what, "qos", qos.limits, values.get("qos") or [])
     return Port(
         id=port_id,
@@ -144,9 +151,17 @@ def from_record(record: dict[str, Any], position: int) -> Port:
         ingress=limits.get("ingress", ()),
         queues=parsed(what, "number of queues", qos.queues, record),
         vni=vni,
-        zone=(vni - 1) % 65535 + 1 if vni else 0,
+        zone=zone_of(vni, segment if physical else 0),
+        segment=segment,
+        physical=physical,
+        create=values.get("create") is True,
         pairs=tuple(sorted({pair(one, mac, what) for one in values.get("allowed_address_pairs") or [] if guarded})),
     )
+
+
+def zone_of(vni: int, vlan: int) -> int:
+    """Return the zone of the connections of a network whose addresses may be those of another too, 0 for none."""
+    return (vni - 1) % 65535 + 1 if vni else 0x8000 + vlan if vlan else 0
 
 
 def pair(values: dict[str, Any], mac: str, what: str) -> str:

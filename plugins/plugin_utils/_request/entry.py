@@ -243,6 +243,8 @@ def filtered(one: Entry, world: Any) -> bool:
 
 def unguarded_problems(one: Entry, port: dict[str, Any], wanted: dict[str, Any], place: Path) -> Iterator[Problem]:
     """Yield what does nothing without port security; the group that nobody named is no mistake."""
+    if port["port_security"] and port["type"] == "ovs":
+        yield Problem((*place, "port_security"), "is true, and type ovs has no rules of ours: leave it out")
     if port["port_security"]:
         return
     if one["security_groups"] and one["security_groups"] != [security.DEFAULT]:
