@@ -70,6 +70,7 @@ def _filters(instance: Instance) -> dict[str, Any]:
             "security_groups": one.security_groups,
             "allowed_address_pairs": one.allowed_address_pairs,
             **({"qos": one.qos} if one.qos else {}),
+            **({"floating_ip": one.floating_ip} if one.floating_ip else {}),
         }
         for place, one in enumerate(instance.ports)
     }

@@ -50,6 +50,8 @@ class Port:
     segmentation_id: int | None = None
     physical: str = ""
     create: bool = False
+    router: bool = False
+    floating_ip: str = ""
 
     @classmethod
     def from_record(cls, record: dict[str, Any], where: str = "the port") -> Port:

@@ -361,6 +361,11 @@ NETWORK = record(
             "description": "Lets a guest send only from its own MAC and addresses.",
             "default": True,
         },
+        "router": {
+            "type": "boolean",
+            "description": "Each host has the gateway's address and lets guests out masqueraded; only for `vxlan`.",
+            "default": False,
+        },
         "qos": BANDWIDTH,
         "subnets": listing("Its address ranges. Without one, addresses are somebody else's business.", SUBNET),
         "project": text("The project whose instances alone may use it. Default: every project may."),
@@ -502,6 +507,11 @@ INSTANCE = record(
                         "type": "boolean",
                         "description": "Keeps it from other isolated ports of its bridge on the same host.",
                     },
+                    "floating_ip": text(
+                        "An IPv4 address of the hosts' own network that others reach the guest at; needs a network "
+                        "with `router`.",
+                        examples=["203.0.113.7"],
+                    ),
                     "qos": {**BANDWIDTH, "description": "Overrules the network's; an empty list for no limit."},
                     "allowed_address_pairs": listing(
                         "What else the port may send from: addresses of a router, a cluster or a container network.",

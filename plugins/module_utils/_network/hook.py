@@ -76,6 +76,7 @@ SOURCES = (
     "_network.bridge",
     "_network.ctmark",
     "_network.delta",
+    "_network.floating",
     "_network.flows",
     "_network.groups",
     "_network.host",

@@ -34,6 +34,8 @@ class Port:
     several `queues` is of another kind than one with one.
     `segment` is the VLAN of a network, on the interface `physical` of the host where that is said. With `create` the
     bridge is ours.
+    With `router` every host is the router of the network, with the same MAC and address. `floating` is the address that
+    others reach the guest at.
     `vni` and `local` are of vxlan: the number of the network, and the address from which this host carries it.
     """
 
@@ -64,6 +66,13 @@ class Port:
     segment: int = 0
     physical: str = ""
     create: bool = False
+    router: bool = False
+    floating: str = ""
+
+    @property
+    def routed(self) -> bool:
+        """Say whether the host is the router of the port's network: its guests go out masqueraded."""
+        return self.type == "nat" or self.router
 
 
 NEW = {field.name: field.default for field in fields(Port)}
@@ -125,6 +134,7 @@ def from_record(record: dict[str, Any], position: int) -> Port:
     vni = parsed(what, "vni", int, values.get("vni") or 0)
     segment = parsed(what, "segmentation_id", int, values.get("segmentation_id") or 0)
     physical = needed(values, "physical", what, LINK_NAME) if values.get("physical") else ""
+    router, floating = values.get("router") is True, values.get("floating_ip")
     limits = parsed(what, "qos", qos.limits, values.get("qos") or [])
     return Port(
         id=port_id,
@@ -151,7 +161,10 @@ def from_record(record: dict[str, Any], position: int) -> Port:
         ingress=limits.get("ingress", ()),
         queues=parsed(what, "number of queues", qos.queues, record),
         vni=vni,
-        zone=zone_of(vni, segment if physical else 0),
+        # What is routed has ranges of its own on the host, and the answers from outside come without a zone.
+        zone=0 if router else zone_of(vni, segment if physical else 0),
+        router=router,
+        floating=str(parsed(what, "floating_ip", ipaddress.IPv4Address, floating)) if floating else "",
         segment=segment,
         physical=physical,
         create=values.get("create") is True,

@@ -10,7 +10,7 @@ import time
 
 from .._model.errors import ItemError
 from .._model.trace import Place, Trace
-from . import links, members, nft, ovs, saved, tunnels, unplug
+from . import floating, links, members, nft, ovs, saved, tunnels, unplug
 from .backends import BACKENDS, backend
 from .host import Host, World, key_of, native_of, read, rules_of
 from .kept import ports_in
@@ -133,10 +133,17 @@ def remove_link(place: Place, trace: Trace) -> None:
 
 
 def find_entries(place: Place) -> list[Trace]:
-    """Return the forwarding and neighbour entries of vxlan networks that are for no port that this host was told of."""
+    """Return what of addresses is nobody's: entries of vxlan networks that nobody told, and floating addresses."""
     world = seen(place)
+    known = {port.floating for port in world.saved.values()}
+    told = "address {0} is on {1} with our label, and no saved port has it"
+    addresses = [
+        Trace("entry", f"address {link} {one}", told.format(one, link), f"ip address del {one}/32 dev {link}")
+        for one, link in sorted(floating.ours().items())
+        if one not in known
+    ]
     stray = sorted(tunnels.actual(world.saved.values()) - tunnels.wanted(world.saved.values(), world.members))
-    return [
+    return addresses + [
         Trace(
             "entry",
             " ".join(one),
@@ -155,6 +162,11 @@ def remove_entry(place: Place, trace: Trace) -> None:
             tunnels.wanted(world.saved.values(), world.members),
             tunnels.actual(world.saved.values()),
         )
+        address = trace.name.split()[-1]
+        if trace.name.startswith("address ") and address in set(floating.ours()) - {
+            port.floating for port in world.saved.values()
+        }:
+            floating.remove([address])
         entry = next((one for one in have - want if " ".join(one) == trace.name), None)
         if entry:
             tunnels.apply(set(), {entry})

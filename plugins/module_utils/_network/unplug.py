@@ -15,7 +15,7 @@ from typing import Any
 
 from .._bulk import Outcome, attempt
 from .._model.errors import ItemError
-from . import bridge, links, load, members, ovs, saved, vxlan
+from . import bridge, floating, links, load, members, ovs, saved, vxlan
 from .host import Host, World, read
 from .port import Port, tap_name, to_dict
 
@@ -72,6 +72,7 @@ def remove(host: Host, ports: list[Port], taps: list[str] | None = None) -> dict
     ids = {port.id for port in ports}
     taps = [*bare(ids), *(name for name, mark in marked.items() if mark in ids)] if taps is None else taps
     errors = off_switches(ports)
+    floating.remove(port.floating for port in ports if port.floating)
     errors.update(links.delete([one for one in taps if one not in errors]))
     gone = [port for port in ports if port.tap not in errors]
     left = {key: port for key, port in world.saved.items() if port not in gone}

@@ -62,7 +62,7 @@ def networks(defined: Catalogue) -> Iterator[Problem]:
         for index, one in enumerate(network.get("subnets", [])):
             yield from one_subnet(one, (*path, "subnets", index))
         yield from overlaps(name, network)
-    private = {name: network for name, network in defined.items() if network["type"] == "nat"}
+    private = {name: network for name, network in defined.items() if network["type"] == "nat" or network.get("router")}
     for first, second in combinations(private, 2):
         for a, b in ((a, b) for a in ranges(private[first]) for b in ranges(private[second])):
             if a.version == b.version and a.overlaps(b):
@@ -92,9 +92,16 @@ def bridge_problems(path: Path, network: dict[str, Any], defined: Catalogue) -> 
     kind = network["type"]
     if kind in ("bridge", "ovs") and "bridge" not in network and not made(network):
         yield Problem(path, f"has no 'bridge': type {kind} needs the name of a bridge that is on the hosts")
-    for key, kinds in (("create", ("bridge",)), ("physical", ("bridge",)), ("segmentation_id", ("bridge", "ovs"))):
+    for key, kinds in (
+        ("create", ("bridge",)),
+        ("physical", ("bridge",)),
+        ("segmentation_id", ("bridge", "ovs")),
+        ("router", ("vxlan",)),
+    ):
         if network.get(key) and kind not in kinds:
             yield Problem((*path, key), f"does not go with type {kind}: it is one of {' and '.join(kinds)}")
+    if network.get("router") and not any(one.version == 4 for one in ranges(network)):
+        yield Problem(path, "has no subnet of IPv4: a router needs one with a gateway")
     if kind == "bridge" and network.get("create") and network.get("segmentation_id") and not network.get("physical"):
         yield Problem(path, "has no 'physical': a VLAN on a bridge that we make needs the interface that carries it")
     if kind == "ovs" and network.get("port_security", True):
@@ -236,7 +243,7 @@ def port_of_network(name: str, network: dict[str, Any]) -> dict[str, Any]:
         **({"vni": whole["vni"]} if whole["type"] == "vxlan" else {}),
         "subnets": [whole_subnet(one) for one in whole["subnets"]],
         "port_security": whole["port_security"],
-        **{key: whole[key] for key in ("qos", "create", "physical", "segmentation_id") if whole.get(key)},
+        **{key: whole[key] for key in ("qos", "create", "physical", "segmentation_id", "router") if whole.get(key)},
     }
 
 

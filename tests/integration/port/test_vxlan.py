@@ -17,7 +17,7 @@ from node import Node, clean, instance, sh
 from ansible_collections.virtfleet.compute.plugins.module_utils._model import membership
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.trace import Place
-from ansible_collections.virtfleet.compute.plugins.module_utils._network import links, traces
+from ansible_collections.virtfleet.compute.plugins.module_utils._network import floating, links, traces
 from ansible_collections.virtfleet.compute.plugins.module_utils._network.stray import stray
 
 NO = 0.5
@@ -281,3 +281,66 @@ def test_the_audit_finds_each_thing_that_is_nobodys_and_the_sweep_takes_it(fleet
             with contextlib.suppress(ItemError):
                 traces.remove_link(place, one)
     assert links.ours() == {}
+
+
+def routed(number, **more):
+    return guest(number, router=True, **more)
+
+
+def test_every_host_is_the_router_and_a_floating_address_leads_to_its_guest(fleet):
+    """The far host is the outside, too: it sees guests of here as this host, and one by an address of its own."""
+    node, far, boot = fleet
+    sh("ip route add default via 10.99.0.2")
+    with far:
+        sh("ip route add default via 10.99.0.1")
+    floats = {
+        "floating_ip": "10.99.0.50",
+        "groups": [{"name": "web", "rules": [{"protocol": "tcp", "ports": "80"}, {"direction": "egress"}]}],
+    }
+    one, web, there = boot([routed(1), routed(3, **floats)], [routed(2)])
+    for each in (one, there):
+        assert each.pings("172.29.0.1"), "the gateway, whose MAC is the same on both hosts"
+        each.run("busybox ping -c 1 172.29.0.1")
+    macs = {each.run("ip neigh show 172.29.0.1").split("lladdr ")[1].split()[0] for each in (one, there)}
+    assert len(macs) == 1
+    assert one.pings(there.ip) and there.pings(one.ip), "among themselves they are not routed"
+    assert one.pings("10.99.0.2"), "out, as this host"
+    web.serves(80)
+    web.serves(81)
+    with far:
+        assert reached("10.99.0.50", 80) and not reached("10.99.0.50", 81), "its security groups hold"
+        assert not reached("172.29.0.11", 80), "nobody comes in otherwise"
+    web.run("busybox ping -c 1 -W 2 10.99.0.2")
+    assert "src=10.99.0.2 dst=10.99.0.50" in sh("conntrack -L -p icmp -s 172.29.0.13"), "it goes out as that address"
+    record = routed(3, **floats)
+    known = {"serial": 1, "groups": told((HERE, routed(1)), (HERE, record), (THERE, routed(2))), "host_ip": HERE}
+    assert [each.changed for each in node.plug(record, **known)] == [False]
+    sh("ip address del 10.99.0.50/32 dev vfnup")
+    assert [each.changed for each in node.plug(record, check_mode=True, **known)] == [True]
+    assert [each.changed for each in node.plug(record, **known)] == [True]
+    moved = routed(3, **{**floats, "floating_ip": "10.99.0.51"})
+    assert [each.changed for each in node.plug(moved, **known)] == [True], "while it runs"
+    assert [each.changed for each in node.plug(moved, **known)] == [False]
+    with far:
+        assert reached("10.99.0.51", 80) and not reached("10.99.0.50", 80)
+    assert floating.ours() == {"10.99.0.51": "vfnup"}
+    assert found(node) == []
+    sh("ip address add 10.99.0.60/32 dev vfnup label vfnup:vf")
+    (left,) = traces.find_entries(Place(node.host.state_dir, node.host.run_dir, {}, {}))
+    assert "10.99.0.60" in left.evidence
+    traces.remove_entry(Place(node.host.state_dir, node.host.run_dir, {}, {}), left)
+    assert found(node) == [] and floating.ours() == {"10.99.0.51": "vfnup"}
+    node.unplug(moved)
+    assert "10.99.0.51" not in sh("ip address show dev vfnup") and "floating" not in sh("nft list ruleset")
+
+
+def reached(address, port):
+    code = f"import socket; socket.create_connection(('{address}', {port}), 1)"
+    return subprocess.run(["python3", "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_two_routed_networks_of_a_host_need_ranges_of_their_own(fleet):
+    node, _far, _boot = fleet
+    outcomes = node.plug(routed(1), guest(2, "blue", 200, router=True), guest(3, "green", 300), host_ip=HERE)
+    assert [bool(one.error) for one in outcomes] == [False, True, False]
+    assert "subnet 172.29.0.0/24 of network 'blue' overlaps 172.29.0.1/24 on vfnred" in outcomes[1].error

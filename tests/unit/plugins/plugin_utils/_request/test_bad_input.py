@@ -244,6 +244,17 @@ BAD = [
         "virtfleet_networks.lan.segmentation_id is 0: it must be at least 1",
     ),
     ((*LAN, "create"), True, "virtfleet_networks.lan.create does not go with type nat: it is one of bridge"),
+    ((*LAN, "router"), True, "virtfleet_networks.lan.router does not go with type nat: it is one of vxlan"),
+    (
+        (*WEB, "networks", 0, "floating_ip"),
+        "203.0.113.7",
+        f"{I0}.networks[0].floating_ip is 203.0.113.7, and network 'lan' has no 'router' that could lead there",
+    ),
+    (
+        (*WEB, "networks", 0, "floating_ip"),
+        "2001:db8::1",
+        f"{I0}.networks[0].floating_ip is '2001:db8::1': it must be an IPv4 address such as 203.0.113.7",
+    ),
     ((*LAN, "vni"), 5, "virtfleet_networks.lan.vni does not go with type nat: only vxlan has one"),
     ((*LAN, "vni"), 2**24, "virtfleet_networks.lan.vni is 16777216: it must be at most 16777215"),
     ((*LAN, "project"), "nobody", "virtfleet_networks.lan.project is 'nobody', which is not in virtfleet_projects: "),
