@@ -140,7 +140,7 @@ def test_what_no_other_host_takes_has_failed_where_it_was(undone):
     del nowhere["host"]
     (stays,) = not_moved([nowhere])
     assert (stays["host"], stays["undone"], stays["attempts"], stays["tried"]) == ("kvm1", undone, 1, [])
-    assert stays["msg"] == f"{reason}; no other host takes it: no host: 1 host -> 0" and stays["todo"] == "none"
+    assert stays["msg"] == f"{reason}; no other host takes it: 1 host -> 0" and stays["todo"] == "none"
     assert stays["fault"] == "host" and stays["failed"]
     fine = {**moving, "host": "kvm2"}
     assert not_moved([fine, A]) == [fine, A]
