@@ -331,27 +331,47 @@ NETWORK = record(
     ["type"],
     {
         "type": choice(
-            "`nat`: a private bridge that we make on each host, with a way out; `bridge`: a bridge that is there; "
-            "`vxlan`: one network over all hosts, carried in their packets, without a way out; "
-            "`ovn`: one network over all hosts, with routers, SNAT and floating addresses.",
+            "`nat`: a private bridge that we make on each host, with a way out; `bridge`: a bridge that is there, or "
+            "one that we make; `vxlan`: one network over all hosts, carried in their packets, without a way out; "
+            "`ovs`: a bridge of Open vSwitch that is there; `ovn`: one network over all hosts, with routers, SNAT and "
+            "floating addresses.",
             "nat",
             "bridge",
             "vxlan",
+            "ovs",
             "ovn",
         ),
         "vni": number("Number of the network in the packets; only for `vxlan`.", 1, 2**24 - 1, examples=[100]),
         "bridge": text(
-            "The bridge on the host. Needed for type `bridge`; the others have `vf-<name>` where none is said.",
+            "The bridge on the host. Needed for one that is there; the others have `vf-<name>` where none is said.",
             maxLength=15,
             pattern=r"^(?!\.{1,2}$)[^\s/:]+$",
             **{"x-valid": "the name of a network device: at most 15 characters without spaces, '/' and ':'"},
             examples=["br0"],
         ),
+        "create": {
+            "type": "boolean",
+            "description": "The bridge is ours: made with the first port, gone with the last; only for `bridge`.",
+            "default": False,
+        },
+        "physical": text(
+            "The interface of the hosts that a bridge of ours has in it, or whose VLAN; only for `bridge`.",
+            maxLength=15,
+            pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
+            **{"x-valid": "the name of a network device: at most 15 letters, digits, '_', '.' and '-'"},
+            examples=["eth1"],
+        ),
+        "segmentation_id": number("Number of the VLAN; only for `bridge` and `ovs`.", 1, 4094, examples=[10]),
         "mtu": number("Largest packet in bytes. Default: 1500, 1450 for `vxlan`, 1442 for `ovn`.", 576, 65535),
         "port_security": {
             "type": "boolean",
             "description": "Lets a guest send only from its own MAC and addresses.",
             "default": True,
+        },
+        "router": {
+            "type": "boolean",
+            "description": "Each host has the gateway's address and lets guests out masqueraded; only for `vxlan`.",
+            "default": False,
         },
         "qos": BANDWIDTH,
         "subnets": listing("Its address ranges. Without one, addresses are somebody else's business.", SUBNET),
@@ -525,8 +545,8 @@ INSTANCE = record(
                     "network": text("A name of virtfleet_networks."),
                     "fixed_ip": or_null(text("The address it must have; not with a count above 1.")),
                     "floating_ip": text(
-                        "An address of the external network of its router, by which it is reached from outside; "
-                        "not with a count above 1.",
+                        "An IPv4 address that others reach it at: of the hosts' own network for `vxlan` with `router`, "
+                        "of the external network of its router for `ovn`; not with a count above 1.",
                         examples=["192.0.2.50"],
                     ),
                     "port_security": {"type": "boolean", "description": "Overrules the network's."},
@@ -761,7 +781,9 @@ VARIABLES = {
                 "type": "bridge",
                 "bridge": "br0",
                 "subnets": [{"cidr": "10.0.0.0/24", "gateway": "10.0.0.1", "pool": ["10.0.0.20-10.0.0.99"]}],
-            }
+            },
+            "red": {"type": "ovn", "subnets": [{"cidr": "10.70.0.0/24"}]},
+            "public": {"type": "ovn", "external": True, "bridge": "br-ex", "subnets": [{"cidr": "192.0.2.0/24"}]},
         },
     ),
     "virtfleet_routers": catalogue(

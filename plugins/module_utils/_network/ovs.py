@@ -1,134 +1,188 @@
 # Copyright (c) The virtfleet.compute authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Taps in the Open vSwitch of this host: put in, proven, taken out, each in one transaction. Private."""
+"""The backend `ovs`: access ports on a bridge of Open vSwitch that the host already has. Private.
+
+The tap is ours as everywhere; Open vSwitch is told of it, with the VLAN and the names that Nova and libvirt give. It
+has no rules of ours, so there is neither port security nor a security group. Proof is the number that the switch
+gives the port (ofport); -1 is what it says of one that it cannot open.
+"""
 
 from __future__ import annotations
 
+import json
+import subprocess
 import time
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
-from .. import _ovsdb as ovsdb
+from .._model.errors import ItemError
+from .links import Link
 from .port import Port
 
-DATABASE = "Open_vSwitch"
-OURS = "virtfleet"
+MARK = "virtfleet-port"
+TIMEOUT = 10  # seconds that ovs-vsctl waits for its daemon
 POLL = 0.05
 
 
-def ids(port: Port) -> dict[str, str]:
-    """Return what the switch is told of a tap; OVN finds the logical port by `iface-id`."""
-    return {"iface-id": port.id, "attached-mac": port.mac, "iface-status": "active", OURS: port.id}
+class Access(NamedTuple):
+    """A port of a switch: its bridge, its VLAN (0 for none), whose it is, and its number once it is plugged."""
+
+    bridge: str
+    tag: int
+    owner: str
+    plugged: bool = True
+    error: str = ""
 
 
-def of_switch(ports: Iterable[Port]) -> list[Port]:
-    """Return the ports that are in a switch."""
-    return [port for port in ports if port.type == "ovn"]
+def vsctl(*words: str) -> str:
+    """Return what ovs-vsctl says."""
+    command = ["ovs-vsctl", f"--timeout={TIMEOUT}", *words]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise ItemError("ovs-vsctl is not installed on this host: install the package openvswitch-switch")
+    if done.returncode:
+        said = " ".join(done.stderr.split()) or f"no answer after {TIMEOUT} s"
+        raise ItemError(f"Open vSwitch of this host: {said}")
+    return done.stdout
 
 
-def differing(ports: Iterable[Port]) -> dict[str, Any]:
-    """Return by tap what the switch has of the ports that are not as they should be, nothing for what is missing."""
-    mine = of_switch(ports)
-    have = ovsdb.interfaces() if mine else {}
-    return {port.tap: have.get(port.tap) for port in mine if not right(port, have.get(port.tap))}
+def check(port: Port, addresses: dict[str, set[str]]) -> None:
+    """Refuse a port that Open vSwitch cannot take, or that wants rules it would not have."""
+    if port.port_security or port.filtered:
+        told = "network of type ovs has neither port security nor security groups"
+        raise ItemError(f"{told}, and network '{port.network}' wants them: say port_security: false", fault="request")
+    if not 0 <= port.segment <= 4094:
+        raise ItemError(f"network '{port.network}' has segmentation_id {port.segment}: want 1 to 4094", fault="request")
+    if port.bridge not in vsctl("list-br").split():
+        raise ItemError(
+            f"bridge {port.bridge} of network '{port.network}' is none of Open vSwitch on this host: "
+            "ovs-vsctl add-br it, or name another bridge"
+        )
 
 
-def right(port: Port, have: dict[str, Any] | None) -> bool:
-    """Say whether a tap is in the switch as its port wants it, and its flows are there."""
-    known = (have or {}).get("ids", {})
-    return ids(port).items() <= known.items() and known.get("ovn-installed") == "true"
+def needs(port: Port) -> list[Link]:
+    """Return the links that must stand below the tap: none is ours."""
+    return []
 
 
-def plug(ports: Iterable[Port], deadline: float) -> dict[str, str]:
-    """The taps are in the switch and their flows are there; return what went wrong, by tap."""
-    mine = of_switch(ports)
-    wrong = differing(mine)
-    if not wrong:
+def settings(port: Port) -> dict[str, str]:
+    """Return the kernel settings that the port needs: none."""
+    return {}
+
+
+def of(ports: Iterable[Port]) -> list[Port]:
+    """Return the ports on Open vSwitch."""
+    return [port for port in ports if port.type == "ovs"]
+
+
+def wanted(ports: Iterable[Port]) -> dict[str, Access]:
+    """Return the access ports that there should be, by tap."""
+    return {port.tap: Access(port.bridge, port.segment, port.id) for port in of(ports)}
+
+
+def rows(table: str, columns: str, *names: str) -> list[dict[str, Any]]:
+    """Return rows of a table, by the names of its columns."""
+    answer = json.loads(vsctl("--format=json", f"--columns={columns}", "--if-exists", "list", table, *names))
+    return [dict(zip(answer["headings"], row)) for row in answer["data"]]
+
+
+def plain(value: Any) -> Any:
+    """Return a value of the database: an empty set is None, a map a dict."""
+    if isinstance(value, list) and value and value[0] == "map":
+        return dict(value[1])
+    return None if value == ["set", []] else value
+
+
+def actual(names: Iterable[str]) -> dict[str, Access]:
+    """Return the access ports that there are of these taps."""
+    names = sorted(names)
+    if not names:
         return {}
-    operations = [one for port in mine if port.tap in wrong for one in operations_of(port, wrong[port.tap])]
-    ovsdb.transact(ovsdb.SWITCH, DATABASE, [*operations, COUNT])
-    return unproven([port for port in mine if port.tap in wrong], deadline)
+    tags = {one["name"]: plain(one["tag"]) or 0 for one in rows("Port", "name,tag", *names)}
+    found = {}
+    for one in rows("Interface", "name,ofport,external_ids,error", *names):
+        bridge, number = vsctl("iface-to-br", one["name"]).strip(), plain(one["ofport"])
+        owner = (plain(one["external_ids"]) or {}).get(MARK, "")
+        good = isinstance(number, int) and number >= 0
+        found[one["name"]] = Access(bridge, tags.get(one["name"], 0), owner, good, plain(one["error"]) or "")
+    return found
 
 
-# What makes the switch look at its configuration.
-COUNT = {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": [["next_cfg", "+=", 1]]}
+def make(ports: Iterable[Port], deadline: float) -> dict[str, str]:
+    """The ports are on their switches, with numbers; return why one is not after so many seconds, by tap."""
+    ports = of(ports)
+    want, have = wanted(ports), actual(port.tap for port in ports)
+    different = [port for port in ports if have.get(port.tap) != want[port.tap]]
+    if not different:
+        return {}
+    words = [word for port in different for word in ("--", *add(port, have.get(port.tap)))]
+    try:
+        vsctl("--no-wait", *words)  # waited for below, for as long as a port may take
+    except ItemError as error:
+        return {port.tap: str(error) for port in different}
+    return unproven({port.tap: want[port.tap] for port in different}, deadline)
 
 
-def operations_of(port: Port, have: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """Return the operations that put a tap in, or tell the switch of it anew."""
-    told = ovsdb.encoded(ids(port))
-    if have is not None:
-        where = [["name", "==", port.tap]]
-        keys = ["set", sorted(ids(port))]
-        again = [["external_ids", "delete", keys], ["external_ids", "insert", told]]
-        return [{"op": "mutate", "table": "Interface", "where": where, "mutations": again}]
-    name = port.tap
+def add(port: Port, have: Access | None) -> list[str]:
+    """Return the words that put the port on its switch; one on another is moved."""
+    moved = ["del-port", port.tap, "--"] if have and have.bridge != port.bridge else []
+    names = {
+        MARK: port.id,
+        "iface-id": port.id,
+        "attached-mac": port.mac,
+        "vm-id": port.uuid,
+        "iface-status": "active",
+    }
+    told = [f'external_ids:{key}="{value}"' for key, value in names.items()]
+    tag = ["set", "Port", port.tap, f"tag={port.segment}"] if port.segment else ["clear", "Port", port.tap, "tag"]
     return [
-        {"op": "insert", "table": "Interface", "row": {"name": name, "external_ids": told}, "uuid-name": f"i{name}"},
-        {
-            "op": "insert",
-            "table": "Port",
-            "row": {"name": name, "interfaces": ["named-uuid", f"i{name}"]},
-            "uuid-name": f"p{name}",
-        },
-        {
-            "op": "mutate",
-            "table": "Bridge",
-            "where": [["name", "==", port.bridge]],
-            "mutations": [["ports", "insert", ["named-uuid", f"p{name}"]]],
-        },
+        *moved,
+        "--may-exist",
+        "add-port",
+        port.bridge,
+        port.tap,
+        "--",
+        *tag,
+        "--",
+        "set",
+        "Interface",
+        port.tap,
+        *told,
     ]
 
 
-def unproven(ports: list[Port], deadline: float) -> dict[str, str]:
-    """Wait until OVN says that the flows of every tap are there; return what it did not say it of, by tap."""
+def unproven(want: dict[str, Access], deadline: float) -> dict[str, str]:
+    """Wait until the switch gave every port its number; return why one has none after so many seconds, by tap."""
     end = time.monotonic() + deadline
     while True:
-        late = differing(ports)
-        if not late or time.monotonic() >= end:
-            break
+        have = actual(want)
+        pending = {name: have.get(name) for name in want if have.get(name) != want[name]}
+        failed = all(one and one.error for one in pending.values())
+        if not pending or failed or time.monotonic() >= end:
+            return {name: (one and one.error) or f"has no ofport after {deadline:g} s" for name, one in pending.items()}
         time.sleep(POLL)
-    names = {port.tap: port for port in ports}
-    return {tap: why(names[tap], have, deadline) for tap, have in late.items()}
 
 
-def why(port: Port, have: dict[str, Any] | None, deadline: float) -> str:
-    """Say what became of a tap that is not plugged."""
-    if have and have["error"]:
-        return f"Open vSwitch says {have['error']}"
-    state = "does not know it" if not have else "has no flows for it: does ovn-controller reach the central"
-    return f"OVN {state} after {deadline:g} s (logical port {port.id})"
+def drop(ports: Iterable[Port]) -> None:
+    """Ports of ours are on no switch."""
+    gone = [word for port in of(ports) for word in ("--", "--if-exists", "del-port", port.tap)]
+    if gone:
+        vsctl(*gone)
 
 
-def unplug(taps: Iterable[str]) -> None:
-    """No tap of these is in the switch, if they are ours."""
-    mine = sorted({tap for tap in taps if OURS in ovsdb.interfaces().get(tap, {}).get("ids", {})})
-    found = ovsdb.transact(
-        ovsdb.SWITCH, DATABASE, [ovsdb.select("Port", ("_uuid",), [["name", "==", tap]]) for tap in mine]
-    )
-    ports = [row["_uuid"] for one in found for row in one.get("rows", ())]
-    operations = [
-        {
-            "op": "mutate",
-            "table": "Bridge",
-            "where": [["ports", "includes", one]],
-            "mutations": [["ports", "delete", one]],
-        }
-        for one in ports
-    ]
-    if operations:
-        ovsdb.transact(ovsdb.SWITCH, DATABASE, [*operations, COUNT])
+def strays(known: Iterable[str]) -> list[str]:
+    """Return the names of ports with our mark whose id is not among the known ones; none where there is no switch."""
+    try:
+        found = rows("Interface", "name,external_ids")
+    except ItemError:
+        return []
+    marks = {one["name"]: (plain(one["external_ids"]) or {}).get(MARK, "") for one in found}
+    ids = set(known)
+    return sorted(name for name, mark in marks.items() if mark and mark not in ids)
 
 
-def stray(known: Iterable[str]) -> list[str]:
-    """Return the taps in the switch that are ours and of no known port."""
-    kept = set(known)
-    return sorted(name for name, one in ovsdb.interfaces().items() if one["ids"].get(OURS, "") not in kept | {""})
-
-
-def computes_checksums(bridge: str) -> bool:
-    """Say whether the datapath of a bridge takes packets whose checksum is still to be computed: userspace does not."""
-    asked = [ovsdb.select("Bridge", ("datapath_type",), [["name", "==", bridge]])]
-    rows = ovsdb.transact(ovsdb.SWITCH, DATABASE, asked)[0]["rows"]
-    return not any(one["datapath_type"] == "netdev" for one in rows)
+def words_of(found: dict[str, Access]) -> dict[str, Any]:
+    """Return access ports for a diff."""
+    return {name: one._asdict() for name, one in sorted(found.items())}

@@ -23,6 +23,7 @@ from .ledger import (
     ACTIVE,
     CHANGING,
     CLAIMED,
+    PERFORMED,
     Held,
     Ledger,
     Terms,
@@ -125,6 +126,8 @@ def _claim_one(ledger: Ledger, record: Record) -> Outcome:
     if ledger.gathered and held.host not in ledger.gathered:
         check_answers(held, {held.host: "it is not among the hosts of this run", **ledger.silent})
     if held.state == ACTIVE and held.spec_digest == wanted.spec_digest:
+        if record.get("todo") in PERFORMED:
+            ledger.note(held, record["todo"])
         return _unchanged(held, record)
     if _resumed(held, wanted, ledger):
         ledger.touched[held.uuid] = (held.state, ledger.lease_until)
@@ -284,6 +287,7 @@ def _addressed(ledger: Ledger, wanted: Claim) -> list[dict[str, Any]]:
         chosen = addresses.choose(port, ledger.books[key], about.setdefault(key, set()))
         about[key].update(one["address"] for one in chosen)
         ports.append({**record, "addresses": chosen})
+    addresses.check_floating(ports, ledger.books[addresses.FLOATING])
     return ports
 
 
@@ -350,3 +354,5 @@ def _book(
         ledger.ports[port.id] = uuid
         for one in record["addresses"]:
             ledger.books[(port.scope, port.network)].give(one["address"], port.id, wanted.label)
+        if record.get("floating_ip"):
+            ledger.books[addresses.FLOATING].give(record["floating_ip"], port.id, wanted.label)

@@ -86,13 +86,9 @@ def inside(text: str, network: dict[str, Any]) -> bool:
     return any(one.get("gateway") is None or address(one["gateway"]) != found for one in homes)
 
 
-def floating_problems(
-    one: dict[str, Any], port: dict[str, Any], sound: dict[str, Any], path: Path
-) -> Iterator[Problem]:
-    """Yield what is wrong with the floating address of a port."""
+def floating_problems(port: dict[str, Any], sound: dict[str, Any], path: Path) -> Iterator[Problem]:
+    """Yield what is wrong with the floating address of a port of OVN."""
     asked, network = port["floating_ip"], port["network"]
-    if one["count"] > 1:
-        yield Problem(path, f"does not go with count {one['count']}: only one instance can have {asked}")
     routers = [each for each in sound["virtfleet_routers"].values() if network in each["networks"]]
     outward = [each for each in routers if each.get("external") in sound["virtfleet_networks"]]
     if not outward:

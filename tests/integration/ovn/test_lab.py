@@ -107,7 +107,7 @@ class Fleet:
         self.lab.lab("up", "2")
         for host in HOSTS:
             self.on(host, UPLINK.replace("{name}", host).replace("{{", "{").replace("}}", "}"))
-        # The userspace datapath takes no packet whose checksum is still to be computed, as those of this machine's cable.
+        # The userspace datapath takes no packet whose checksum is still to be computed, as this machine's are.
         here = f"ip -o -4 address show to {self.lab.prefix}.0.1 | awk '{{print $2}}'"
         subprocess.run(f"ethtool -K $({here}) tx off", shell=True, check=True, capture_output=True)
         script = "ovs-vsctl br-exists br-ex || ovs-vsctl add-br br-ex -- set bridge br-ex datapath_type=netdev"
