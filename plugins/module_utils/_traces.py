@@ -20,6 +20,7 @@ from ._images import traces as images
 from ._model.errors import ItemError
 from ._model.trace import Place, Trace
 from ._network import traces as network
+from ._ovn import traces as ovn
 from ._volumes import traces as volumes
 
 Find = Callable[[Place], "list[Trace]"]
@@ -41,6 +42,8 @@ KINDS: dict[str, Kind] = {
     "switch_port": Kind(network.find_switch_ports, network.remove_switch_port),
     "missing": Kind(network.find_missing),
     "bridge": Kind(network.find_bridges, network.remove_link),
+    "logical_port": Kind(ovn.find_ports, ovn.remove),
+    "logical_group": Kind(ovn.find_groups, ovn.remove),
     "dhcp": Kind(network.find_dhcp, network.remove_dhcp),
     "entry": Kind(network.find_entries, network.remove_entry),
     "rules": Kind(network.find_rules, network.remove_rules),

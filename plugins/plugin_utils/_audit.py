@@ -165,6 +165,10 @@ def name_of(one: Record) -> str:
     return one["name"] if project == "default" else f"{project}/{one['name']}"
 
 
+# What one host has of instances wherever they live.
+EVERYWHERE = ("logical_port",)
+
+
 def without_domain(fleet: Fleet) -> Iterator[Found]:
     """Yield the claims on hosts that answered for which there is no domain; one that is being built now is left out."""
     for uuid, claim in fleet.claims.items():
@@ -187,6 +191,8 @@ def strays(
         if at_work or owner in here or trace["name"] in set(keep.get(trace["kind"]) or ()):
             continue
         claim = fleet.claims.get(owner)
+        if trace["kind"] in EVERYWHERE and (claim or owner in fleet.places):
+            continue
         if claim and claim["host"] == host and claim["state"] != "claimed":
             continue  # it is all that is left of an instance whose claim is a finding of its own
         yield stray(fleet, host, trace, claim)

@@ -133,7 +133,17 @@ def planned_removal(world: World, params: Record) -> tuple[Plan, list[Outcome]]:
             used = f"network '{network['network']}' is used by {', '.join(users)} in OVN"
             raise ItemError(f"{used}: delete them first", fault="request")
     found = {instance_of(row) for row in world.of_owners(owners).values()}
+    owners |= unused_groups(world, {row["_uuid"] for row in world.of_owners(owners).values()})
     return plan(world, [], owners, {}), [Outcome(one["name"], one["uuid"] in found) for one in records]
+
+
+def unused_groups(world: World, going: set[str]) -> set[str]:
+    """Return the keys of the port groups that no port is in and no rule of another group names; `going` are rows."""
+    groups = {key: row for (table, key), row in world.rows.items() if table == "Port_Group"}
+    used = {key for key, row in groups.items() if set(column("ports", row["ports"])) - going}
+    rules = [row for (table, _key), row in world.rows.items() if table == "ACL"]
+    words = " ".join(row["match"] for row in rules if row["external_ids"][OWNER] in used)
+    return {key for key, row in groups.items() if key not in used and f"${row['name']}_ip" not in words}
 
 
 def instance_of(row: Record) -> str:

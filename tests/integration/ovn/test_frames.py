@@ -19,6 +19,7 @@ from ansible_collections.virtfleet.compute.plugins.module_utils import _ovsdb
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.trace import Place
 from ansible_collections.virtfleet.compute.plugins.module_utils._network import links, traces
 from ansible_collections.virtfleet.compute.plugins.module_utils._ovn import apply as ovn
+from ansible_collections.virtfleet.compute.plugins.module_utils._ovn import traces as logical
 from ansible_collections.virtfleet.compute.plugins.module_utils._ovn.row import switch_of
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._request import networks, resolve
 
@@ -273,6 +274,25 @@ def test_stray_taps_in_the_switch_are_found_and_swept(fleet, guests):
         assert traces.find_switch_ports(place) == [] and "tapstray" not in sh("ovs-vsctl list-ports br-int")
 
 
+def test_a_logical_port_of_nobody_is_found_with_its_owner_and_swept(fleet, guests, tmp_path):
+    lost = copy.deepcopy(records()["blue-1"])
+    lost.update(name="lost", uuid="00000000-0000-4000-8000-000000000009")
+    lost["ports"][0].update(id="00000000-0000-4000-8000-00000000000a", mac="52:54:00:00:00:78")
+    lost["ports"][0]["addresses"][0]["address"] = "10.71.0.88"
+    lost["ports"][0]["security_groups"][0]["name"] = "nobody"
+    fleet.tell(lost)
+    with fleet.one:
+        place = Place(run_dir=str(tmp_path))
+        found = {one.owner: one for one in logical.find_ports(place)}
+        assert len(found) == len(PLACES) + 1 and logical.find_groups(place) == []
+        logical.remove(place, found[lost["uuid"]])
+        assert lost["uuid"] not in {one.owner for one in logical.find_ports(place)}
+        (group,) = logical.find_groups(place)
+        assert "default/nobody" in group.evidence
+        logical.remove(place, group)
+        assert logical.find_groups(place) == []
+
+
 def test_what_is_deleted_leaves_nothing(fleet, guests):
     made = records()
     with pytest.raises(Exception, match="network 'blue' is used by blue-1, router edge in OVN: delete them first"):
@@ -283,6 +303,7 @@ def test_what_is_deleted_leaves_nothing(fleet, guests):
             assert [one.error for one in host.node.unplug(*mine)] == [""] * len(mine)
             assert "tap" not in sh("ovs-vsctl list-ports br-int") and links.ours() == {}
     fleet.tell(*made.values(), away=True, networks=[], routers={})
+    assert fleet.nb("list Port_Group").strip() == ""
     assert fleet.nb("list NAT").count("dnat_and_snat") == 0 and "red-1" not in fleet.nb("list Logical_Switch_Port")
     whole, _outcomes = fleet.tell(*made.values(), away=True, networks=[], routers={})
     assert whole.operations == []

@@ -44,6 +44,7 @@ def node(own_network):
     made = Node(folder)
     yield made
     dnsmasq.apply(made.host.run_dir, [], {})
+    links.delete(list(links.ours()))
     clean()
     shutil.rmtree(folder)
 
