@@ -18,7 +18,7 @@ options:
     elements: dict
     required: true
   state:
-    description: V(present) for those to be made or changed, V(absent) for those that are gone, or new and failed.
+    description: V(present) for those to be made or changed, V(absent) for what is gone, or new, failed and undone.
     type: str
     required: true
 author:
@@ -37,15 +37,22 @@ _value:
   type: list
 """
 
-from ..plugin_utils._stage import to_make, to_unmake
+from ..plugin_utils._stage import to_make
 
 
 def ovn_records(records, state):
-    """Return the records."""
+    """Return the records; the ports of a guest that may still run on a host that was lost stay."""
     if state == "absent":
-        return [one for one in records if one.get("state") == "absent" or to_unmake({**one, "undone": True})]
+        return [one for one in records if gone(one)]
     ours = [one for one in records if any(port.get("type") == "ovn" for port in one.get("ports") or ())]
     return [one for one in ours if to_make(one) and one.get("state") != "absent" and one.get("host")]
+
+
+def gone(record):
+    """Say whether nothing is left of an instance on its host: it was deleted, or it is new, failed and was undone."""
+    if record.get("state") == "absent":
+        return not record.get("failed") and record.get("undone") is not False
+    return bool(record.get("failed")) and not record.get("existing") and record.get("undone") is True
 
 
 class FilterModule:

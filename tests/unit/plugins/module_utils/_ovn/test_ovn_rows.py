@@ -158,5 +158,8 @@ def test_filters():
     )
     new, old = {**RECORD, "host": "a", "todo": "create"}, {**RECORD, "host": "a", "todo": "none"}
     assert ovn_records([new, old], "present") == [new]
-    failed = {**new, "failed": True}
-    assert ovn_records([new, failed, {**failed, "existing": True}], "absent") == [failed]
+    failed = {**new, "failed": True, "undone": True}
+    lost, deleted = {**new, "failed": True}, {"name": "d", "state": "absent"}
+    stuck = {**deleted, "failed": True}
+    others = [new, lost, {**failed, "existing": True}, stuck, {**deleted, "undone": False}]
+    assert ovn_records([failed, deleted, *others], "absent") == [failed, deleted]
