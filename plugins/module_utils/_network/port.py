@@ -203,13 +203,14 @@ def plain(value: Any) -> Any:
 
 def from_dict(values: dict[str, Any]) -> Port:
     """Return the port that to_dict was given; keys of a later version are left out."""
-    given = {key: tuple(one) if isinstance(one, list) else one for key, one in values.items() if key in NEW}
+    given = {key: tuple(one) if type(one) is list else one for key, one in values.items() if key in NEW}
     given["rules"] = tuple(map(rules.from_dict, given.get("rules") or ()))
-    lost = NEEDED - set(given)
+    lost = NEEDED.difference(given)
     if lost:
         raise TypeError(f"without {', '.join(sorted(lost))}")
-    port = Port.__new__(Port)  # by its fields at once: a host may have saved hundreds
-    vars(port).update(NEW, **given)
+    # By its fields at once, for a host may have saved hundreds; what is not given is the default that the class has.
+    port = Port.__new__(Port)
+    vars(port).update(given)
     return port
 
 
