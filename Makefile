@@ -91,6 +91,10 @@ ceph-test: $(BIN)/.test ## Make, clone, grow and remove disks in a throw-away Ce
 	@command -v ceph-osd >/dev/null || $(SUDO) apt-get install -y -qq --no-install-recommends ceph-mon ceph-osd ceph-common qemu-utils qemu-block-extra
 	@$(ROOT_RUN) pytest tests/integration/ceph
 
+volume-test: $(BIN)/.test hosts ## Encrypt, attach, move and copy volumes of real guests, in a lab of their own (minutes)
+	@$(LAB_TOOLS)
+	@$(ROOT_RUN) pytest -v tests/integration/volumes
+
 lab: $(BIN)/.run ## Start HOSTS=3 simulated compute hosts on this machine, for inventories/lab
 	@$(LAB_TOOLS)
 	@$(LAB) up $(HOSTS)

@@ -43,6 +43,10 @@ options:
     description: Where the locks are.
     type: path
     default: /run/virtfleet
+  keys:
+    description: Passphrases of encrypted volumes, by the name of a volume or of what its C(key) says.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -106,6 +110,7 @@ OPTIONS = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
     "run_dir": {"type": "path", "default": "/run/virtfleet"},
+    "keys": {"type": "dict", "default": {}, "no_log": True},
 }
 
 
@@ -120,7 +125,9 @@ def main():
     def step(item):
         if module.check_mode:
             return alone.planned(item, state_dir) if present else alone.planned_removal(item, state_dir)
-        return (alone.provide if present else alone.withdraw)(item, state_dir, run_dir)
+        if not present:
+            return alone.withdraw(item, state_dir, run_dir)
+        return alone.provide(item, state_dir, run_dir, module.params["keys"])
 
     finish(module, "volumes", items, each(items, step))
 

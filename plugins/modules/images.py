@@ -206,6 +206,7 @@ from functools import partial
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._bulk import Outcome, each, finish, unique_names
+from ..module_utils._image_clusters import in_clusters
 from ..module_utils._image_users import image_users
 from ..module_utils._images import cache, stage
 from ..module_utils._images.room import GIB, Room
@@ -246,7 +247,7 @@ def main():
     params = module.params
     key = "images" if params["instances"] is None else "instances"
     items = params[key]
-    wrong = unique_names(items)
+    wrong = unique_names([{"name": item.get("id") or item["name"]} for item in items])
     if wrong:
         module.fail_json(msg=wrong)
     images, run_dir, change = cache.directory(params["state_dir"]), params["run_dir"], not module.check_mode
@@ -262,16 +263,18 @@ def main():
         finish(module, key, items, each(items, step, stage.DOWNLOADS), pending=[])
 
     asked = [stage.wanted(item if key == "images" else item.get("image")) for item in items]
-    before = stage.cached(images, asked)
+    cloned = in_clusters(items, asked) if key == "instances" else {}
+    before = {**stage.cached(images, asked), **cloned}
     answers = before
     if change:
         limits = Room(params["cache_gb"] * GIB, params["free_gb"] * GIB, params["max_gb"] * GIB, users)
         peers = peers_of(params["peers"])
-        answers = stage.obtain(
-            asked,
+        fetched = stage.obtain(
+            [image for image in asked if getattr(image, "id", None) not in cloned],
             params["slice"],
             lambda image, deadline: cache.ensure(images, run_dir, image, deadline, limits, peers.get(image.id, ())),
         )
+        answers = {**fetched, **cloned}
     outcomes = []
     for item, image in zip(items, asked):
         identity = getattr(image, "id", None)

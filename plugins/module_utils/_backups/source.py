@@ -46,6 +46,10 @@ def find(connection: Any, instance: dict[str, Any], place: Place) -> Source:
     gone = [one.path for one in volumes.values() if regular(one.path) is None]
     if gone or not volumes:
         raise ItemError(f"{name} has no disk {', '.join(gone) or 'on record'}: nothing was copied")
+    closed = [one.name for one in volumes.values() if one.encryption]
+    if closed:
+        told = f"{name} has the encrypted disk {', '.join(closed)}, and a copy of it would be in clear"
+        raise ItemError(f"{told}: nothing was copied", fault="request")
     return Source(name, uuid, domain, volumes, backup_job.runs(domain))
 
 

@@ -137,8 +137,10 @@ def _volumes(old: Instance, new: Instance) -> list[Change]:
     ]
     for name in sorted(set(before) & set(after)):
         one, two = before[name], after[name]
-        if one.backend != two.backend:
-            found.append(Change(f"volume {name}.backend", one.backend, two.backend, "refused", AGAIN))
+        for field in ("backend", "encryption"):
+            if getattr(one, field) != getattr(two, field):
+                told = f"volume {name}.{field}"
+                found.append(Change(told, getattr(one, field), getattr(two, field), "refused", AGAIN))
         if one.size_gb != two.size_gb:
             takes = "refused" if two.size_gb < one.size_gb else "live" if two.id else "next boot"
             why = f"a disk cannot shrink; {AGAIN}" if takes == "refused" else ""

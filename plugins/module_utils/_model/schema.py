@@ -213,6 +213,10 @@ VOLUME_TYPE = record(
             **{"x-valid": "an absolute path without spaces and ',', ':', ';', '=', '@'"},
             default="/etc/ceph/ceph.conf",
         ),
+        "encryption": choice(
+            "LUKS, for `qcow2` and `raw`: each disk is opened by the passphrase that virtfleet_volume_keys has for it.",
+            "luks",
+        ),
         "cache": choice(
             "libvirt's cache mode. Default: that of the host, `writeback` for `rbd`.",
             "none",
@@ -237,6 +241,14 @@ VOLUME = record(
         "project": {**PLAIN_NAME, "description": "A name of virtfleet_projects.", "default": "default"},
         "description": {"type": "string", "description": "For people.", "maxLength": 255, "default": ""},
     },
+)
+
+VOLUME_KEY = text(
+    "A passphrase; it reaches the hosts that have the volume, and of these nothing but qemu-img and libvirt.",
+    minLength=8,
+    maxLength=512,
+    pattern=r"^[^\x00-\x1f\x7f]*$",
+    **{"x-secret": True, "x-valid": "8 to 512 characters on one line"},
 )
 
 BLOCK_DEVICE = record(
@@ -709,6 +721,12 @@ VARIABLES = {
         PLAIN_NAME,
         VOLUME,
         {"db-data": {"size_gb": 100, "type": "shared"}},
+    ),
+    "virtfleet_volume_keys": catalogue(
+        "The passphrases of encrypted volumes, by the name of a volume or else of its type; keep them in a vault.",
+        PLAIN_NAME,
+        VOLUME_KEY,
+        {"db-data": "{{ vault_db_data }}"},
     ),
     "virtfleet_security_groups": catalogue(
         "What may pass to and from guests, by name.",

@@ -14,6 +14,7 @@ from typing import Any
 
 from .._bulk import Outcome
 from .._model.errors import ItemError
+from .._model.volume import unused
 from .sql import delete, fetch, insert, sa
 
 if sa is not None:
@@ -61,7 +62,7 @@ def check(known: Mapping[str, Place], names: Mapping[str, str], record: Record, 
             other = names.get(place.instance, place.instance)
             told = f"volume {one['name']} is attached to {other}: detach it there first, in a run before this one"
             raise ItemError(told, fault="request")
-        if place.host and home(one, host) and place.host != host:
+        if place.host and home(one, host) and place.host != host and one["id"] not in unused(record):
             told = f"volume {one['name']} is on {place.host}, and no other host sees it: say host: {place.host}"
             raise ItemError(told, fault="request")
 
@@ -73,8 +74,8 @@ def owners(connection: Any, known: Mapping[str, Place]) -> dict[str, str]:
     return dict(row[:] for row in fetch(connection, columns, INSTANCES.c.uuid, wanted))
 
 
-def write(connection: Any, instances: Iterable[Any], gone: Iterable[Any]) -> None:
-    """The registry says of these instances which volumes they have, and forgets those that went with an instance."""
+def write(connection: Any, instances: Iterable[Any], gone: Iterable[Any], unmade: Iterable[str] = ()) -> None:
+    """The registry says of these instances which volumes they have, and forgets what went with one or was unmade."""
     places = {
         one["id"]: Place(one["id"], held.project, one["name"], home(one, held.host), held.uuid)
         for held in instances
@@ -87,7 +88,7 @@ def write(connection: Any, instances: Iterable[Any], gone: Iterable[Any]) -> Non
         for record in (held.record, held.pending)
         for one in alone(record)
         if one.get("delete_on_termination")
-    }
+    } | set(unmade)
     if places or doomed:
         delete(connection, VOLUMES, VOLUMES.c.id, {*places, *doomed})
         insert(connection, VOLUMES, [asdict(one) for one in places.values()])

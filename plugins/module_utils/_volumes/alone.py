@@ -21,9 +21,9 @@ def planned(item: dict[str, Any], state_dir: str) -> Outcome:
     return _flat(stage.planned(_owned(item), state_dir))
 
 
-def provide(item: dict[str, Any], state_dir: str, run_dir: str) -> Outcome:
+def provide(item: dict[str, Any], state_dir: str, run_dir: str, keys: stage.Keys = stage.NO_KEYS) -> Outcome:
     """The volume is there, and as large as it should be unless a guest has it open."""
-    return _flat(stage.provide(_owned(item), state_dir, run_dir))
+    return _flat(stage.provide(_owned(item), state_dir, run_dir, keys))
 
 
 def planned_removal(item: dict[str, Any], state_dir: str) -> Outcome:

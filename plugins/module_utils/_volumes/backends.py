@@ -6,13 +6,15 @@
 FORMAT: the disk format that the guest's XML names.
 place(name, id, directory, pool): where the volume is: with its instance, or by its id if it outlives that.
 belongs(volume, directory): whether it is a disk of the instance with that directory, and goes with it.
-prepare(volume): the volume is made under an unfinished name; ItemError, and nothing is left, when it cannot be.
+prepare(volume, key): the volume is made under an unfinished name; ItemError, and nothing is left, when it cannot be.
 publish(volume): the prepared volume has its name, at once.
 state(volume): "ready", "prepared" or "missing".
 in_use(volume): whether a running guest has it open.
-grow(volume, size): the volume, which nobody has open, has so many bytes.
+grow(volume, size, key): the volume, which nobody has open, has so many bytes.
 remembered(volume), remember(volume), forget(volume): of one that outlives its instance, what it was made as.
 remove(volume): it is gone, prepared or ready; returns whether there was one.
+
+`key` is the passphrase of an encrypted volume, empty for another; no backend keeps it.
 """
 
 from __future__ import annotations

@@ -126,6 +126,11 @@ def check_space(volume: Volume) -> None:
         )
 
 
+def opened(options: str, path: str) -> list[str]:
+    """Return the arguments by which qemu-img opens a file with options; a comma would begin another of them."""
+    return ["--image-opts", f"{options},file.driver=file,file.filename={path.replace(',', ',,')}"]
+
+
 def remembered(volume: Volume) -> Volume | None:
     """Return a volume with a life of its own as its host, or all who share its directory, remember it."""
     entry = read_json(_record(volume))

@@ -34,34 +34,41 @@ __all__ = [
 ]
 
 FORMAT = "qcow2"
+LUKS = ["-o", "encrypt.format=luks,encrypt.key-secret=key"]
 place = partial(file.place, FORMAT)
 
 
-def prepare(volume: Volume) -> None:
+def prepare(volume: Volume, key: str = "") -> None:
     """An overlay on the base, or a blank disk, is there under an unfinished name at its size."""
     if volume.base:
         check_base(volume)
-    made(volume, lambda path: (_formatted if volume.guest_format else _created)(volume, path))
+    made(volume, lambda path: (_formatted if volume.guest_format else _created)(volume, path, key))
 
 
-def grow(volume: Volume, size: int) -> None:
+def grow(volume: Volume, size: int, key: str = "") -> None:
     """The disk has that size."""
-    run(["resize", "-q", "-f", FORMAT, volume.path, str(size)], f"grow volume {volume.name}")
+    disk = ["-f", FORMAT, volume.path]
+    if key:
+        disk = file.opened(f"driver={FORMAT},encrypt.key-secret=key", volume.path)
+    run(["resize", "-q", *disk, str(size)], f"grow volume {volume.name}", passphrase=key)
 
 
-def _created(volume: Volume, path: str) -> None:
-    backing = ["-b", volume.base, "-F", volume.base_format] if volume.base else []
-    run(["create", "-q", "-f", FORMAT, *backing, path, str(volume.size)], f"create volume {volume.name}")
+def _created(volume: Volume, path: str, key: str) -> None:
+    options = ["-b", volume.base, "-F", volume.base_format] if volume.base else []
+    options += LUKS if key else []
+    arguments = ["create", "-q", "-f", FORMAT, *options, path, str(volume.size)]
+    run(arguments, f"create volume {volume.name}", passphrase=key)
 
 
-def _formatted(volume: Volume, path: str) -> None:
+def _formatted(volume: Volume, path: str, key: str) -> None:
     """The disk is blank but for what its guest expects, which tools can only write into a plain file of holes."""
     plain = volume.path + ".plain" + UNFINISHED
     try:
         with open(plain, "wb") as stream:
             stream.truncate(volume.size)
         guest_format.write(volume, plain)
-        run(["convert", "-q", "-f", "raw", "-O", FORMAT, plain, path], f"create volume {volume.name}")
+        arguments = ["convert", "-q", "-f", "raw", "-O", FORMAT, *(LUKS if key else []), plain, path]
+        run(arguments, f"create volume {volume.name}", passphrase=key)
     finally:
         with suppress(FileNotFoundError):
             os.unlink(plain)

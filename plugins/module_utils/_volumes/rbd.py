@@ -48,7 +48,7 @@ def belongs(volume: Volume, directory: str) -> bool:
     return posixpath.basename(volume.path).startswith(posixpath.basename(directory) + "_")
 
 
-def prepare(volume: Volume) -> None:
+def prepare(volume: Volume, key: str = "") -> None:
     """A clone of the image, or a blank disk, is there under an unfinished name."""
     unfinished = volume.path + UNFINISHED
     if size_of(volume.pool, unfinished) is not None:
@@ -87,7 +87,7 @@ def in_use(volume: Volume) -> bool:
     return bool(json.loads(_rbd(volume.pool, ["status", "--format", "json", volume.path], volume.name))["watchers"])
 
 
-def grow(volume: Volume, size: int) -> None:
+def grow(volume: Volume, size: int, key: str = "") -> None:
     """The image has at least that size, in whole MiB; one that has it already is not asked again, which fails."""
     if (size_of(volume.pool, volume.path) or 0) < size:
         _rbd(volume.pool, ["resize", "--no-progress", "--size", _megabytes(size), volume.path], volume.name)

@@ -27,7 +27,8 @@ class Volume:
 
     `size` is bytes, and 0 in a wanted one that takes the size of its image; `base` is the cached image it is made
     from, empty for a blank one, `image` the name of that in the catalogue; `guest_format` what a blank one holds.
-    One with an `id` outlives the instance; `pool` is where its backend keeps it.
+    One with an `id` outlives the instance; `pool` is where its backend keeps it. `encryption` is luks or empty, `key`
+    the name of its passphrase where none has the volume's own.
     """
 
     name: str
@@ -41,6 +42,8 @@ class Volume:
     guest_format: str = ""
     id: str = ""
     pool: dict[str, Any] = field(default_factory=dict)
+    encryption: str = ""
+    key: str = ""
 
 
 def wanted(instance: dict[str, Any], state_dir: str) -> list[Volume]:
@@ -75,6 +78,8 @@ def _wanted(instance: dict[str, Any], entry: dict[str, Any], directory: str) -> 
         guest_format=entry.get("guest_format") or "",
         id=identity,
         pool=pool,
+        encryption=entry.get("encryption") or "",
+        key=entry.get("key") or "",
     )
 
 

@@ -21,17 +21,17 @@ QOS = tuple(f"{kind}_{unit}_sec" for unit in ("bytes", "iops") for kind in ("tot
 
 
 def add_disk(parent: Any, volume: Volume, path: str, kind: str, **how: Any) -> Any:
-    """Write one disk; `how` says its bus, target, cache and what it may do (qos), where the volume says nothing."""
+    """Write one disk; `how` says bus, target and owner, and where the volume says nothing cache and limits (qos)."""
     bus, network = how["bus"], volume.backend in NETWORK
     device = volume.device_type or "disk"
     disk = add(parent, "disk", type_="network" if network else "file", device=device)
     cache = volume.cache or ("writeback" if network else how["cache"])
     thread = 1 if bus == "virtio" else None
     add(disk, "driver", name="qemu", type_=kind, cache=cache, discard=volume.discard or "unmap", iothread=thread)
-    if network:
-        _add_network_source(disk, volume, path)
-    else:
-        add(disk, "source", file=path)
+    source = _add_network_source(disk, volume, path) if network else add(disk, "source", file=path)
+    if volume.encryption:
+        key = naming.volume_secret_id(how["owner"], volume.name)
+        add(add(source, "encryption", format=volume.encryption), "secret", type_="passphrase", uuid=key)
     add(disk, "target", dev=how["target"], bus=bus)
     _add_iotune(disk, volume.qos or ({} if volume.id else how["qos"]))
     if device == "cdrom":
@@ -41,7 +41,7 @@ def add_disk(parent: Any, volume: Volume, path: str, kind: str, **how: Any) -> A
     return disk
 
 
-def _add_network_source(disk: Any, volume: Volume, path: str) -> None:
+def _add_network_source(disk: Any, volume: Volume, path: str) -> Any:
     """Write where the cluster keeps the disk and which secret of libvirt opens it."""
     user, conf = volume.pool.get("user") or "libvirt", volume.pool.get("conf") or "/etc/ceph/ceph.conf"
     auth = add(disk, "auth", username=user)
@@ -50,6 +50,7 @@ def _add_network_source(disk: Any, volume: Volume, path: str) -> None:
     for name, port in volume.hosts:
         add(source, "host", name=name, port=port)
     add(source, "config", file=conf)
+    return source
 
 
 def _add_iotune(disk: Any, qos: dict[str, Any]) -> None:
@@ -89,10 +90,10 @@ def target(bus: str, used: set[str], last: bool = False) -> str:
 def attachment(volume: Volume, live: str, bus: str, cache: str) -> str:
     """Return the document of a disk that a running guest is to get, on a free name of its bus."""
     need_lxml()
-    used = {one.get("dev") for one in parse(live).iterfind("devices/disk/target")}
-    parent = etree.Element("devices")
-    dev = target(bus, used)
-    return serialize(add_disk(parent, volume, volume.path, volume.format, bus=bus, target=dev, cache=cache, qos={}))
+    root = parse(live)
+    used = {one.get("dev") for one in root.iterfind("devices/disk/target")}
+    how = {"bus": bus, "target": target(bus, used), "owner": root.findtext("uuid"), "cache": cache, "qos": {}}
+    return serialize(add_disk(etree.Element("devices"), volume, volume.path, volume.format, **how))
 
 
 def attached(live: str, volume_id: str) -> Any:

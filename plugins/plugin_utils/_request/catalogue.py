@@ -17,6 +17,7 @@ from . import security
 from .problems import Path, Problem, quoted
 from .ranges import Address, Subnet, address, subnet
 
+ENCRYPTABLE = ("qcow2", "raw")
 Catalogue = dict[str, dict[str, Any]]
 
 
@@ -31,6 +32,7 @@ def check(sound: dict[str, Catalogue], groups: dict[str, Any], projects: dict[st
         *security.check(sound["virtfleet_security_groups"], groups),
         *server_groups(sound["virtfleet_server_groups"]),
         *keypairs(sound["virtfleet_keypairs"]),
+        *volume_types(sound["virtfleet_volume_types"]),
     ]
 
 
@@ -47,6 +49,14 @@ def images(defined: Catalogue, projects: dict[str, Any]) -> Iterator[Problem]:
             if project is not None and project not in projects:
                 there = dict.fromkeys(sorted(projects))
                 yield security.not_there((*path, *place), project, "virtfleet_projects", there)
+
+
+def volume_types(defined: Catalogue) -> Iterator[Problem]:
+    """Yield what is wrong with each kind of volumes."""
+    for name, kind in defined.items():
+        if "encryption" in kind and kind["backend"] not in ENCRYPTABLE:
+            says = f"does not go with backend {kind['backend']}: only {' and '.join(ENCRYPTABLE)} are encrypted"
+            yield Problem(("virtfleet_volume_types", name, "encryption"), says)
 
 
 def networks(defined: Catalogue) -> Iterator[Problem]:

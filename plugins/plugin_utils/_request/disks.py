@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ...module_utils._model import naming, schema
+from ...module_utils._model import naming, schema, volume_keys
 from .problems import Path, Problem, listed, quoted
 
 Entry = dict[str, Any]
@@ -23,7 +23,7 @@ FILE_SYSTEMS = {"windows": "vfat"}
 PLAIN_TYPE = {"backend": "qcow2"}
 # Of a volume type what the backend needs to find its volumes.
 POOL_KEYS = {"qcow2": ("directory", "shared"), "raw": ("directory", "shared"), "rbd": ("pool", "user", "conf")}
-TYPE_KEYS = ("cache", "discard", "qos")
+TYPE_KEYS = ("cache", "discard", "qos", "encryption")
 DEVICE_KEYS = ("delete_on_termination", "tag", "disk_bus", "device_type")
 
 
@@ -47,12 +47,16 @@ def found_disks(one: Entry, parts: dict[str, Any], path: Path, world: Any, probl
         if device["destination_type"] == "volume":
             made = volume_disk(one, device, index, (*path, "block_devices", index), world, problems)
             disks += [made] if made else []
+    problems += key_problems(disks, path, world)
     return disks
 
 
 def found_type(name: str | None, path: Path, world: Any, problems: list[Problem]) -> Any:
     """Return the volume type of that name, an empty one where none is named; None if it cannot be used."""
-    return {} if name is None else world.find(path, name, "virtfleet_volume_types", problems)
+    if name is None:
+        return {}
+    kind = world.find(path, name, "virtfleet_volume_types", problems)
+    return kind and {**kind, "name": name}
 
 
 def device_problems(device: Entry, one: Entry, path: Path) -> Iterator[Problem]:
@@ -141,7 +145,17 @@ def kept_in(kind: Entry) -> Entry:
         "backend": whole["backend"],
         **({"pool": pool} if pool else {}),
         **{key: whole[key] for key in TYPE_KEYS if whole.get(key)},
+        **({"key": whole["name"]} if whole.get("encryption") else {}),
     }
+
+
+def key_problems(disks: list[Disk], path: Path, world: Any) -> Iterator[Problem]:
+    """Yield every encrypted disk that no passphrase opens."""
+    for disk in disks:
+        known = volume_keys.names(disk)
+        if disk.get("encryption") and not set(known) & world.names["virtfleet_volume_keys"]:
+            says = f"has the encrypted volume {quoted(disk['name'])}, and virtfleet_volume_keys has none of"
+            yield Problem(path, f"{says} {listed(known)}: add its passphrase")
 
 
 def volume_disk(one: Entry, device: Entry, index: int, path: Path, world: Any, problems: list[Problem]) -> Disk | None:
@@ -205,7 +219,8 @@ def catalogue_volumes(catalogue: Entry, types: Entry, names: str) -> list[Entry]
     found = []
     for name in wanted:
         volume = schema.defaults(schema.VOLUME) | catalogue[name]
-        kept = kept_in(types[volume["type"]] if volume.get("type") else PLAIN_TYPE)
+        kind = volume.get("type")
+        kept = kept_in({**types[kind], "name": kind} if kind else PLAIN_TYPE)
         project, image = volume["project"], volume.get("image")
         found.append(
             {

@@ -38,12 +38,14 @@ MIB = 2**20
 START = 1  # MiB: before it GRUB, and the partition behind it
 FILES = {
     "etc/fstab": "LABEL=cloudroot / ext4 rw,discard,errors=remount-ro 0 1\n",
+    "etc/default/locale": "LANG=C.UTF-8\n",
     "etc/hostname": "localhost\n",
     "etc/hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost\n",
     "etc/initramfs-tools/conf.d/speed": "COMPRESS=lz4\n",
     # An emulated processor takes a minute for what these would do, and no test is about them.
     "etc/cloud/cloud.cfg.d/95_test.cfg": (
-        "ssh_genkeytypes: [ed25519]\nlocale: false\napt: {preserve_sources_list: true}\n"
+        # Debian's own images say the last two.
+        "ssh_genkeytypes: [ed25519]\nlocale: C.UTF-8\nmanage_etc_hosts: true\napt: {preserve_sources_list: true}\n"
     ),
     "boot/grub/grub.cfg": (
         "linux /vmlinuz root=LABEL=cloudroot ro console=tty0 console=ttyS0,115200\ninitrd /initrd.img\nboot\n"

@@ -289,7 +289,7 @@ def test_a_raw_volume_needs_room_for_all_it_promises(host):
 
 
 def test_a_disk_that_fills_up_is_one_sentence(host, monkeypatch):
-    def full(arguments, what, cpu_seconds=0):
+    def full(arguments, what, **more):
         pathlib.Path(arguments[-2]).write_bytes(b"half")
         raise ItemError(f"failed to {what}: {_qemu_img.NO_SPACE}")
 
@@ -511,3 +511,14 @@ def test_a_volume_alone_is_made_extended_and_deleted_unless_a_guest_has_it(host)
     assert alone.planned_removal(data(), host.state_dir).changed and os.path.exists(path)
     assert alone.withdraw(data(), *ways).changed and not alone.withdraw(data(), *ways).changed
     assert volume_files(host) == [] and not os.path.isdir(os.path.join(host.state_dir, "instances", VOLUME))
+
+
+def test_a_new_volume_goes_with_a_first_boot_that_failed_unless_the_guest_was_started(host):
+    made = {"volumes": host.provide(volumes=[ROOT, data()]).facts["volumes"]}
+    host.withdraw(**made, domain_id=7)
+    assert volume_files(host) == [f"{VOLUME}.json", f"{VOLUME}.qcow2"]
+    there = host.provide(volumes=made["volumes"]).facts["volumes"]
+    host.withdraw(volumes=there)  # it was there before this run
+    assert volume_files(host) == [f"{VOLUME}.json", f"{VOLUME}.qcow2"]
+    host.withdraw(**made)
+    assert volume_files(host) == []

@@ -63,6 +63,15 @@ DATA_VOLUMES = [
         "hosts": [["192.0.2.1", 3300]],
         "disk_bus": "scsi",
     },
+    {
+        "name": "safe",
+        "backend": "qcow2",
+        "id": "5f0c1a2b-0000-5000-8000-000000000004",
+        "path": "/state/volumes/safe.qcow2",
+        "format": "qcow2",
+        "encryption": "luks",
+        "key": "safe",
+    },
     {"name": "tools", "backend": "raw", "id": "5f0c1a2b-0000-5000-8000-000000000003", "device_type": "cdrom"},
 ]
 QOS = {"quota:disk_read_bytes_sec": "1048576", "quota:disk_write_iops_sec": "50"}

@@ -699,6 +699,28 @@ def test_a_block_device_that_cannot_be(devices, changes, sentence):
     assert any(sentence in one for one in problems), problems
 
 
+@pytest.mark.parametrize(
+    "kind,entry,sentence",
+    [
+        (
+            {"backend": "qcow2", "encryption": "luks"},
+            {"volume_type": "safe"},
+            f"{I0} has the encrypted volume 'root', and virtfleet_volume_keys has none of safe: add its passphrase",
+        ),
+        (
+            {"backend": "rbd", "pool": "vms", "encryption": "luks"},
+            {"volume_type": "safe"},
+            "virtfleet_volume_types.safe.encryption does not go with backend rbd: only qcow2 and raw are encrypted",
+        ),
+        ({"backend": "raw", "encryption": "aes"}, {}, "virtfleet_volume_types.safe.encryption is 'aes': There is luks"),
+    ],
+)
+def test_a_volume_type_that_cannot_be(kind, entry, sentence):
+    changes = [((*WEB, key), value) for key, value in entry.items()]
+    problems, _made = told((("virtfleet_volume_types",), {"safe": kind}), *changes)
+    assert any(sentence in one for one in problems), problems
+
+
 def test_very_many_problems_are_cut():
     spec = {"virtfleet_instances": [{}] * 100}
     lines = report(request(spec)[1]).splitlines()
@@ -723,6 +745,9 @@ def test_very_many_problems_are_cut():
         ((*WEB, "vendor_data"), "#cloud-config\nSECRET"),
         (("virtfleet_keypairs", "ops"), "SECRET"),
         (("virtfleet_keypairs", "ops"), ["SECRET"]),
+        (("virtfleet_volume_keys",), {"data": "SECRET"}),
+        (("virtfleet_volume_keys",), {"data": "SECRET\nSECRET"}),
+        (("virtfleet_volume_keys",), {"data": ["SECRET SECRET"]}),
     ],
 )
 def test_no_message_shows_a_secret(change):
