@@ -93,6 +93,7 @@ ceph-test: $(BIN)/.test ## Make, clone, grow and remove disks in a throw-away Ce
 
 volume-test: $(BIN)/.test hosts ## Encrypt, attach, move and copy volumes of real guests, in a lab of their own (minutes)
 	@$(LAB_TOOLS)
+	@command -v tgtd >/dev/null || $(SUDO) apt-get install -y -qq --no-install-recommends tgt qemu-utils
 	@$(ROOT_RUN) pytest -v tests/integration/volumes
 
 lab: $(BIN)/.run ## Start HOSTS=3 simulated compute hosts on this machine, for inventories/lab

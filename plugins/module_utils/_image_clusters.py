@@ -8,25 +8,28 @@ Private to this collection.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ._images.checksum import is_digest
 from ._images.image import Base, Image
+from ._images.stage import wanted
 from ._model.errors import ItemError
 from ._volumes import rbd
 
 
-def in_clusters(items: list[dict[str, Any]], asked: list[Any]) -> dict[str, Base]:
+def in_clusters(items: list[dict[str, Any]]) -> dict[str, Base]:
     """Return the images, by id, of which every pool has the parent in which the items want a disk made from it.
 
     A pool knows an image by its content, so only one whose digest the catalogue says can be found there.
     """
     pools: dict[str, list[dict[str, Any] | None]] = {}
     known: dict[str, Image] = {}
-    for item, image in zip(items, asked):
-        if isinstance(image, Image) and is_digest(image.checksum) and item.get("volumes"):
-            known[image.id] = image
-            pools.setdefault(image.id, []).extend(_pools(item))
+    for item in items:
+        for image, places in _made(item):
+            if isinstance(image, Image) and is_digest(image.checksum):
+                known[image.id] = image
+                pools.setdefault(image.id, []).extend(places)
     found = {}
     for identity, places in pools.items():
         size = _size(identity, places)
@@ -36,10 +39,17 @@ def in_clusters(items: list[dict[str, Any]], asked: list[Any]) -> dict[str, Base
     return found
 
 
-def _pools(item: dict[str, Any]) -> list[dict[str, Any] | None]:
-    """Return the pool of each disk that is made from the image; None for one that needs the image's file."""
-    made = [one for one in item["volumes"] if one.get("boot_index") == 0 or one.get("source_image")]
-    return [one.get("pool") if one.get("backend") == "rbd" else None for one in made] or [None]
+def _made(item: dict[str, Any]) -> Iterator[tuple[Any, list[dict[str, Any] | None]]]:
+    """Yield the images of an item, each with the pools of the disks that are made from it.
+
+    None stands for one that needs the image's file.
+    """
+    pools = [(one, one.get("pool") if one.get("backend") == "rbd" else None) for one in item.get("volumes") or ()]
+    own = [pool for one, pool in pools if not one.get("image") and (one.get("boot_index") == 0)]
+    yield wanted(item.get("image")), own or [None]
+    for one, pool in pools:
+        if one.get("image"):
+            yield wanted(one["image"]), [pool]
 
 
 def _size(identity: str, places: list[dict[str, Any] | None]) -> int | None:

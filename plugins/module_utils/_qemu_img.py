@@ -22,31 +22,43 @@ def run(
     cpu_seconds: int = CPU_SECONDS,
     address_space: int = ADDRESS_SPACE,
     passphrase: str = "",
-) -> str:
+    seconds: float | None = None,
+    harmless: tuple[int, ...] = (),
+) -> str | None:
     """Return what `qemu-img ARGUMENTS` printed; ItemError "failed to WHAT: its words" when it could not.
 
+    It is None when it ended with a harmless code. Limits of 0 are none.
+
     A malicious image can make qemu-img compute for ever or take all memory (OSSA 2016-012): hence the limits. The
-    passphrase, which arguments call `key`, goes through a pipe: a list of arguments is there for everybody to read.
+    passphrase, which arguments call `key`, goes through a pipe: a list of arguments is there for everybody to read. A
+    server that may not answer has so many seconds.
     """
     secret = ["--object", "secret,id=key,file=/dev/stdin"] if passphrase else []
-    limited = ["prlimit", f"--as={address_space}", f"--cpu={cpu_seconds}", "qemu-img"]
+    space = [f"--as={address_space}"] if address_space else []
+    limited = ["prlimit", *space, f"--cpu={cpu_seconds}", "qemu-img"]
     limited += [*arguments[:1], *secret, *arguments[1:]]
     for _again in range(ATTEMPTS if passphrase else 1):
-        done = _run(limited, passphrase)
+        try:
+            done = _run(limited, passphrase, seconds)
+        except subprocess.TimeoutExpired:
+            raise ItemError(f"failed to {what}: no answer within {seconds:g} s")
         if UNTIMED not in done.stderr:
             break
     if done.returncode == 127:
         raise ItemError("qemu-img is not installed on this host: role compute_host installs what is needed")
     if done.returncode < 0:
         raise ItemError(f"failed to {what}: qemu-img used more than {cpu_seconds} s of CPU or its memory limit")
+    if done.returncode in harmless:
+        return None
     if done.returncode:
         raise ItemError(f"failed to {what}: {_last_line(done.stderr)}")
     return done.stdout
 
 
-def _run(command: list[str], given: str) -> subprocess.CompletedProcess[str]:
+def _run(command: list[str], given: str, seconds: float | None) -> subprocess.CompletedProcess[str]:
+    pipes = {"input": given, "capture_output": True, "text": True, "errors": "replace"}
     try:
-        return subprocess.run(command, check=False, input=given, capture_output=True, text=True, errors="replace")
+        return subprocess.run(command, check=False, timeout=seconds, **pipes)
     except FileNotFoundError:
         raise ItemError("prlimit is not installed on this host: role compute_host installs what is needed")
 

@@ -262,8 +262,9 @@ def main():
         step = partial(stage.verified, images=images, change=change)
         finish(module, key, items, each(items, step, stage.DOWNLOADS), pending=[])
 
-    asked = [stage.wanted(item if key == "images" else item.get("image")) for item in items]
-    cloned = in_clusters(items, asked) if key == "instances" else {}
+    wanted = [stage.wanted_by(item) for item in items]
+    asked = [image for images_of_one in wanted for image in images_of_one]
+    cloned = in_clusters(items) if key == "instances" else {}
     before = {**stage.cached(images, asked), **cloned}
     answers = before
     if change:
@@ -275,10 +276,7 @@ def main():
             lambda image, deadline: cache.ensure(images, run_dir, image, deadline, limits, peers.get(image.id, ())),
         )
         answers = {**fetched, **cloned}
-    outcomes = []
-    for item, image in zip(items, asked):
-        identity = getattr(image, "id", None)
-        outcomes.append(stage.outcome(item, image, before.get(identity), answers.get(identity), images))
+    outcomes = [stage.outcomes(item, one, before, answers, images) for item, one in zip(items, wanted)]
     finish(module, key, items, outcomes, pending=stage.pending(answers))
 
 

@@ -55,6 +55,10 @@ options:
           - The guest is thawed even if this module is killed, and after 20 seconds in any case.
         type: bool
         default: false
+      host:
+        description: What the host is called, for the entry of the catalogue; the host hands the image to others then.
+        type: str
+        default: ""
   state:
     description:
       - V(present) makes those that are not there; one that is there is never made anew.
@@ -160,6 +164,7 @@ SNAPSHOT = {
     "instance": {"type": "dict"},
     "volume": {"type": "str", "default": "root"},
     "quiesce": {"type": "bool", "default": False},
+    "host": {"type": "str", "default": ""},
 }
 OPTIONS = {
     "snapshots": {"type": "list", "elements": "dict", "required": True, "options": SNAPSHOT},

@@ -35,8 +35,9 @@ options:
     description:
       - V(present) gives each volume a row, unless it has one.
       - V(absent) removes the row; a volume that an instance has is refused, naming both.
+      - V(moved) writes into the row of each that has one where it is now.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, moved]
     default: present
   registry_url:
     description: The registry.
@@ -97,7 +98,7 @@ from ..module_utils._registry.connection import writing
 
 ARGUMENTS = {
     "volumes": {"type": "list", "elements": "dict", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "absent", "moved"], "default": "present"},
     # A URL may carry a password.
     "registry_url": {"type": "str", "default": "sqlite:////var/lib/virtfleet/registry/registry.db", "no_log": True},
     "timeout": {"type": "int", "default": 60},
@@ -110,7 +111,7 @@ def main():
     problem = unique_names([{"name": f"{one.get('project') or 'default'}/{one.get('name')}"} for one in items])
     if problem:
         module.fail_json(msg=problem)
-    step = {"present": volumes.keep, "absent": volumes.forget}[asked["state"]]
+    step = {"present": volumes.keep, "absent": volumes.forget, "moved": volumes.move}[asked["state"]]
     try:
         with writing(asked["registry_url"], asked["timeout"], rehearse=module.check_mode) as connection:
             outcomes = step(connection, items)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._model.volume_keys import needed
+from ..module_utils._model.volume_keys import is_locked, needed
 from ._stage import cut_off, here, lost, made, merged, to_make, to_unmake, unmade, why
 
 
@@ -37,7 +37,7 @@ class StageAction(ActionBase):
 
     def keys_of(self, records, variables):
         """Return the argument with the passphrases of the records' encrypted volumes; nothing where there are none."""
-        if not any(one.get("encryption") for record in records for one in record.get("volumes") or ()):
+        if not any(is_locked(one) for record in records for one in record.get("volumes") or ()):
             return {}
         return {"keys": needed(records, self._templar.template(variables.get("virtfleet_volume_keys") or {}))}
 

@@ -21,7 +21,7 @@ from .._model import naming
 from .._model.errors import ItemError
 from .._model.instance import Instance
 from .._model.volume import Volume
-from .._model.volume_keys import passphrase
+from .._model.volume_keys import is_locked, passphrase
 from .._xml.tree import add, etree, need_lxml, serialize
 from .connection import failing_to, libvirt
 
@@ -65,10 +65,10 @@ def ceph_key(conf: str, user: str) -> bytes:
 
 def ensure(connection: Any, instance: Instance, keys: Mapping[str, Any]) -> None:
     """libvirt has the key of every cluster that a disk of the instance is in, and the passphrase of encrypted ones."""
-    for one in encrypted(instance.volumes):
+    for one in locked(instance.volumes):
         key = passphrase(asdict(one), keys)
         with failing_to(f"give libvirt the passphrase of volume {one.name}"):
-            connection.secretDefineXML(volume_secret_xml(instance.uuid, one.name), 0).setValue(key.encode(), 0)
+            connection.secretDefineXML(volume_secret_xml(instance.uuid, one), 0).setValue(key.encode(), 0)
     clusters = {
         (one.pool.get("conf") or "/etc/ceph/ceph.conf", one.pool.get("user") or "libvirt")
         for one in instance.volumes
@@ -81,14 +81,14 @@ def ensure(connection: Any, instance: Instance, keys: Mapping[str, Any]) -> None
             secret.setValue(key, 0)
 
 
-def encrypted(volumes: Iterable[Volume]) -> list[Volume]:
-    """Return the encrypted ones of the volumes."""
-    return [one for one in volumes if one.encryption]
+def locked(volumes: Iterable[Volume]) -> list[Volume]:
+    """Return those of the volumes that are opened by something secret."""
+    return [one for one in volumes if is_locked(asdict(one))]
 
 
 def forget(connection: Any, owner: str, volumes: Iterable[Volume]) -> None:
     """libvirt has no passphrase of these volumes of the instance with the uuid `owner`."""
-    for one in encrypted(volumes):
+    for one in locked(volumes):
         with failing_to(f"take the passphrase of volume {one.name} from libvirt"):
             try:
                 connection.secretLookupByUUIDString(naming.volume_secret_id(owner, one.name)).undefine()
@@ -97,13 +97,14 @@ def forget(connection: Any, owner: str, volumes: Iterable[Volume]) -> None:
                     raise
 
 
-def volume_secret_xml(owner: str, volume: str) -> str:
-    """Return the document of the secret of an encrypted volume; the audit knows by its usage whose it is."""
+def volume_secret_xml(owner: str, volume: Volume) -> str:
+    """Return the document of the secret of a volume; the audit knows by its usage whose it is."""
     need_lxml()
     root = etree.Element("secret", ephemeral="yes", private="yes")
-    add(root, "uuid", naming.volume_secret_id(owner, volume))
+    add(root, "uuid", naming.volume_secret_id(owner, volume.name))
     add(root, "description", "made by virtfleet.compute")
-    add(add(root, "usage", type_="volume"), "volume", f"virtfleet:{owner}/{volume}")
+    kind, of = ("volume", "volume") if volume.encryption else ("iscsi", "target")
+    add(add(root, "usage", type_=kind), of, f"virtfleet:{owner}/{volume.name}")
     return serialize(root)
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from .record import known
 
 # Remembered of every disk; of the other fields only what says something.
+EVERYWHERE = ("rbd", "nbd", "iscsi")  # backends whose volumes every host sees
+SERVED = ("nbd", "iscsi")  # those whose volumes a storage server makes and extends
 ALWAYS = ("name", "backend", "size_gb", "boot_index", "path", "format", "base")
 
 
@@ -21,8 +23,9 @@ class Volume:
 
     A swap disk is counted in MiB; `guest_format` is what a blank disk holds for its guest: ext4, vfat or swap. A volume
     with a life of its own has an `id`, which is its serial number; `pool` says where its backend keeps it: directory
-    and shared, or pool, user and conf of a Ceph cluster. `hosts` are that cluster's monitors, as [name, port]. An
-    encrypted one (`encryption` is luks) is opened by the passphrase of its own name, or else of the name in `key`.
+    and shared; pool, user and conf of a Ceph cluster; or server, location, target and chap_user of a storage server.
+    `hosts` are the monitors of the cluster, as [name, port]. An encrypted one (`encryption` is luks) is opened by the
+    passphrase of its own name, or else of the name in `key`.
     """
 
     name: str
@@ -67,3 +70,11 @@ def unused(record: Mapping[str, Any]) -> set[str]:
     if record.get("domain_id"):
         return set()
     return {one["id"] for one in record.get("volumes") or () if one.get("id") and one.get("made")}
+
+
+def host_and_port(server: str, usual: int) -> tuple[str, int]:
+    """Return the two halves of host:port, of which the second may be missing; IPv6 addresses are in brackets."""
+    host, colon, port = server.rpartition(":")
+    if not colon or "]" in port:
+        return server.strip("[]"), usual
+    return host.strip("[]"), int(port)

@@ -9,12 +9,12 @@ A row stays when its instance is gone, for it says on which host the volume is. 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .._bulk import Outcome
 from .._model.errors import ItemError
-from .._model.volume import unused
+from .._model.volume import EVERYWHERE, unused
 from .sql import delete, fetch, insert, sa
 
 if sa is not None:
@@ -41,7 +41,7 @@ def alone(record: Record | None) -> list[Record]:
 
 def home(volume: Record, host: str) -> str:
     """Return the host that a volume is bound to, empty for one that all hosts see."""
-    everywhere = volume.get("backend") == "rbd" or (volume.get("pool") or {}).get("shared")
+    everywhere = volume.get("backend") in EVERYWHERE or (volume.get("pool") or {}).get("shared")
     return "" if everywhere else host
 
 
@@ -105,6 +105,21 @@ def keep(connection: Any, items: list[Record]) -> list[Outcome]:
     ]
     insert(connection, VOLUMES, [asdict(one) for one in new])
     return [_told(one, known.get(one["id"]), names) for one in items]
+
+
+def move(connection: Any, items: list[Record]) -> list[Outcome]:
+    """The row of each of these volumes says that it is on its host now, or that all hosts see it."""
+    known = load(connection, [one["id"] for one in items])
+    names = owners(connection, known)
+    moved = {
+        one["id"]: replace(known[one["id"]], host=home(one, one.get("host") or ""))
+        for one in items
+        if one["id"] in known
+    }
+    changed = {identity: one for identity, one in moved.items() if one != known[identity]}
+    delete(connection, VOLUMES, VOLUMES.c.id, set(changed))
+    insert(connection, VOLUMES, [asdict(one) for one in changed.values()])
+    return [replace(_told(one, moved.get(one["id"]), names), changed=one["id"] in changed) for one in items]
 
 
 def forget(connection: Any, items: list[Record]) -> list[Outcome]:

@@ -126,9 +126,9 @@ def check_space(volume: Volume) -> None:
         )
 
 
-def opened(options: str, path: str) -> list[str]:
-    """Return the arguments by which qemu-img opens a file with options; a comma would begin another of them."""
-    return ["--image-opts", f"{options},file.driver=file,file.filename={path.replace(',', ',,')}"]
+def with_options(options: str, path: str) -> str:
+    """Return how qemu-img opens a file with options; a comma would begin another of them."""
+    return f"{options},file.driver=file,file.filename={path.replace(',', ',,')}"
 
 
 def remembered(volume: Volume) -> Volume | None:

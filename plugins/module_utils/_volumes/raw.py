@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from .volume import Volume
 
 __all__ = [
+    "FILES",
     "FORMAT",
     "belongs",
     "forget",
     "grow",
     "in_use",
+    "opened",
     "place",
     "prepare",
     "publish",
@@ -34,6 +36,7 @@ __all__ = [
     "state",
 ]
 
+FILES = True
 FORMAT = "raw"
 LUKS = ["luks", "-o", "key-secret=key"]
 place = partial(file.place, FORMAT)
@@ -57,6 +60,11 @@ def grow(volume: Volume, size: int, key: str = "") -> None:
         os.truncate(volume.path, size)
 
 
+def opened(volume: Volume, path: str) -> str:
+    """Return how qemu-img opens the volume at a path."""
+    return file.with_options("driver=luks,key-secret=key" if volume.encryption else "driver=raw", path)
+
+
 def _encrypt(volume: Volume, path: str, key: str) -> None:
     """The file is LUKS, which begins with its header: the disk in it has the size."""
     what = f"create volume {volume.name}"
@@ -77,8 +85,8 @@ def _encrypt(volume: Volume, path: str, key: str) -> None:
 
 
 def _grow_encrypted(volume: Volume, path: str, size: int, key: str) -> None:
-    disk = file.opened("driver=luks,key-secret=key", path)
-    run(["resize", "-q", *disk, str(size)], f"grow volume {volume.name}", passphrase=key)
+    arguments = ["resize", "-q", "--image-opts", opened(volume, path), str(size)]
+    run(arguments, f"grow volume {volume.name}", passphrase=key)
 
 
 def _write(volume: Volume, path: str, key: str) -> None:

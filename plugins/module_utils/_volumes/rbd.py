@@ -27,6 +27,7 @@ from .file import check_base
 if TYPE_CHECKING:
     from .volume import Volume
 
+FILES = False
 FORMAT = "raw"
 SNAPSHOT = "base"
 MIB = 2**20
@@ -99,6 +100,13 @@ def remove(volume: Volume) -> bool:
     for path in found:
         _rbd(volume.pool, ["rm", "--no-progress", path], volume.name, NO_SUCH)
     return bool(found)
+
+
+def opened(volume: Volume, path: str) -> str:
+    """Return how qemu-img opens the volume at a path."""
+    user, conf = _access(volume.pool)
+    pool, _slash, image = path.partition("/")
+    return f"driver=raw,file.driver=rbd,file.pool={pool},file.image={image},file.user={user},file.conf={conf}"
 
 
 def remembered(volume: Volume) -> Volume | None:

@@ -27,7 +27,7 @@ from .._model.errors import ItemError
 from .._model.volume import unused
 from .._model.volume_keys import passphrase
 from .backends import BACKENDS
-from .volume import RECORD, RESTORED, Volume, record, recorded, sized, wanted
+from .volume import RECORD, RESTORED, Volume, image_of, record, recorded, sized, wanted
 
 Keys = Mapping[str, Any]
 NO_KEYS: Keys = {}
@@ -45,10 +45,12 @@ class Step:
 def plan(instance: dict[str, Any], state_dir: str) -> list[Step]:
     """Return what is to be done; ItemError when it would destroy data. Reads the record, never the disks."""
     found = recorded(instance_directory(state_dir, instance.get("uuid", "")))
-    image = instance.get("image") or {}
     return [
         _step(
-            volume, BACKENDS[volume.backend].remembered(volume) if volume.id else found.get(volume.name), image, entry
+            volume,
+            BACKENDS[volume.backend].remembered(volume) if volume.id else found.get(volume.name),
+            image_of(instance, entry),
+            entry,
         )
         for volume, entry in zip(wanted(instance, state_dir), instance.get("volumes") or [])
     ]
@@ -75,7 +77,8 @@ def leftovers(instance: dict[str, Any], state_dir: str) -> list[Volume]:
     directory = instance_directory(state_dir, instance.get("uuid", ""))
     found: list[Volume] = []
     with suppress(ItemError):  # what could never be made is not there
-        found += wanted({**instance, "image": None}, state_dir)
+        bare = [{**one, "image": None} for one in instance.get("volumes") or []]
+        found += wanted({**instance, "image": None, "volumes": bare}, state_dir)
     doomed = {
         one.get("id") for one in instance.get("volumes") or [] if one.get("id") and one.get("delete_on_termination")
     } | unused(instance)
@@ -137,7 +140,7 @@ def _step(volume: Volume, found: Volume | None, image: dict[str, Any], entry: di
         if backend.state(volume) == "ready":
             raise ItemError(f"{volume.path} is there, but no run recorded it: move it away, or delete the instance")
         return Step("create", sized(volume, image))
-    _refuse_loss(volume, found)
+    _refuse_loss(replace(volume, image=volume.image or entry.get("source_image") or ""), found)
     state = backend.state(found)
     if state == "missing":
         raise ItemError(

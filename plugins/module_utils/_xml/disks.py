@@ -10,13 +10,14 @@ from typing import Any
 from .._model import naming
 from .._model.errors import ItemError
 from .._model.instance import Instance
-from .._model.volume import Volume
+from .._model.volume import SERVED, Volume, host_and_port
 from .tree import add, etree, need_lxml, parse, serialize
 
 TARGETS = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 MAX_DISKS = len(LETTERS)
-NETWORK = {"rbd": "ceph"}  # the backends that QEMU itself speaks to, and what libvirt calls their keys
+NETWORK = ("rbd", *SERVED)  # the backends that QEMU itself speaks to
+PORTS = {"nbd": 10809, "iscsi": 3260}
 QOS = tuple(f"{kind}_{unit}_sec" for unit in ("bytes", "iops") for kind in ("total", "read", "write"))
 
 
@@ -25,10 +26,13 @@ def add_disk(parent: Any, volume: Volume, path: str, kind: str, **how: Any) -> A
     bus, network = how["bus"], volume.backend in NETWORK
     device = volume.device_type or "disk"
     disk = add(parent, "disk", type_="network" if network else "file", device=device)
-    cache = volume.cache or ("writeback" if network else how["cache"])
+    cache = volume.cache or ("writeback" if volume.backend == "rbd" else "none" if network else how["cache"])
     thread = 1 if bus == "virtio" else None
     add(disk, "driver", name="qemu", type_=kind, cache=cache, discard=volume.discard or "unmap", iothread=thread)
-    source = _add_network_source(disk, volume, path) if network else add(disk, "source", file=path)
+    if volume.backend in SERVED:
+        source = _add_served_source(disk, volume, path, how["owner"])
+    else:
+        source = _add_cluster_source(disk, volume, path) if network else add(disk, "source", file=path)
     if volume.encryption:
         key = naming.volume_secret_id(how["owner"], volume.name)
         add(add(source, "encryption", format=volume.encryption), "secret", type_="passphrase", uuid=key)
@@ -41,11 +45,23 @@ def add_disk(parent: Any, volume: Volume, path: str, kind: str, **how: Any) -> A
     return disk
 
 
-def _add_network_source(disk: Any, volume: Volume, path: str) -> Any:
+def _add_served_source(disk: Any, volume: Volume, path: str, owner: str) -> Any:
+    """Write which server has the disk, what it calls it, and which secret of libvirt opens it."""
+    user = volume.pool.get("chap_user")
+    if user:
+        auth = add(disk, "auth", username=user)
+        add(auth, "secret", type_="iscsi", uuid=naming.volume_secret_id(owner, volume.name))
+    source = add(disk, "source", protocol=volume.backend, name=path)
+    host, port = host_and_port(volume.pool["server"], PORTS[volume.backend])
+    add(source, "host", name=host, port=port)
+    return source
+
+
+def _add_cluster_source(disk: Any, volume: Volume, path: str) -> Any:
     """Write where the cluster keeps the disk and which secret of libvirt opens it."""
     user, conf = volume.pool.get("user") or "libvirt", volume.pool.get("conf") or "/etc/ceph/ceph.conf"
     auth = add(disk, "auth", username=user)
-    add(auth, "secret", type_=NETWORK[volume.backend], uuid=naming.ceph_secret_id(conf, user))
+    add(auth, "secret", type_="ceph", uuid=naming.ceph_secret_id(conf, user))
     source = add(disk, "source", protocol=volume.backend, name=path)
     for name, port in volume.hosts:
         add(source, "host", name=name, port=port)

@@ -5,96 +5,10 @@
 
 from __future__ import annotations
 
-import pytest
-
-from ansible_collections.virtfleet.compute.plugins.module_utils._model import naming
+import yaml
 
 from ..boot.machine import Commands
-from ..labs import Lab
-
-DEADLINE = 300
-NAMES = "vfv-1,vfv-2"
-PASSPHRASE = "nobody reads this, wherever he looks"
-TYPES = {
-    "safe": {"backend": "qcow2", "encryption": "luks"},
-    "nfs": {"backend": "raw", "directory": "/srv/lab/volumes", "shared": True},
-}
-VOLUMES = {
-    "vfv-safe": {"size_gb": 1, "type": "safe"},
-    "vfv-shared": {"size_gb": 1, "type": "nfs"},
-}
-# The disk with a serial number, as the guest sees it.
-DISK = (
-    'for one in /sys/block/vd*; do [ "$(cat $one/serial)" = "{serial}" ] && disk=/dev/${{one##*/}}; done; [ "$disk" ];'
-)
-
-
-class World:
-    """The lab and the fleet in it."""
-
-    def __init__(self, lab: Lab):
-        self.lab = lab
-        self.output = ""
-
-    def play(self, playbook: str, *arguments: str, code: int = 0, instances=(), **more):
-        """Run a playbook with these instances, which must end so."""
-        fleet = {"virtfleet_volume_types": TYPES, "virtfleet_volumes": VOLUMES, "ready_timeout": DEADLINE}
-        fleet["virtfleet_volume_keys"] = {"safe": PASSPHRASE}
-        run = self.lab.play(
-            f"playbooks/{playbook}.yml", *arguments, virtfleet_instances=list(instances), **fleet, **more
-        )
-        self.output += run.output
-        assert run.code == code, run.output
-        return run
-
-    def boot(self, *instances: dict, **more):
-        return self.play("boot", instances=instances, **more)
-
-    def write(self, host: str, name: str, volume: str, word: str) -> None:
-        """The guest writes a word to a volume, a thousand times."""
-        lines = f"i=0; while [ $i -lt 1000 ]; do echo {word}; i=$((i+1)); done"
-        self.lab.inside(
-            host, name, f"{self.disk(host, name, volume)} ({lines}) | dd of=$disk conv=fsync 2>/dev/null; sync"
-        )
-
-    def read(self, host: str, name: str, volume: str) -> str:
-        """Return the first line of a volume, as the guest reads it."""
-        return self.lab.inside(host, name, f"{self.disk(host, name, volume)} head -n 1 $disk")
-
-    def disk(self, host: str, name: str, volume: str) -> str:
-        """Return how a guest finds the disk that is the volume: by the serial number that libvirt gave it."""
-        found = self.lab.on(host, f"virsh -q dumpxml {name} | grep -A20 '<disk' | grep '<serial>'")
-        serials = [line.split(">")[1].split("<")[0][:20] for line in found.splitlines()]
-        return DISK.format(serial=next(one for one in serials if naming.volume_id("default", volume).startswith(one)))
-
-
-def guest(name="vfv-1", *volumes, **more) -> dict:
-    """Return a small guest without a network, whose agent is the way in, with these volumes of the catalogue."""
-    devices = [{"source_type": "volume", "source": one, "destination_type": "volume"} for one in volumes]
-    base = {"name": name, "flavor": "tiny", "image": "virtfleet-guest", "networks": [], "wait_for": "agent"}
-    return {**base, "block_devices": devices, **more}
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    lab = Lab(tmp_path_factory.mktemp("volumes"), "vfvolume", "10.83.0.0/16", hosts=2)
-    lab.up()
-    (lab.shared / "volumes").mkdir(exist_ok=True)
-    one = World(lab)
-    wipe(one)
-    yield one
-    wipe(one)
-    lab.down()
-
-
-def wipe(one: World) -> None:
-    one.lab.play("playbooks/delete.yml", "-e", f"names={NAMES}")
-    one.lab.play(
-        "playbooks/volumes.yml",
-        *("-e", "verb=delete", "-e", "names=all"),
-        virtfleet_volume_types=TYPES,
-        virtfleet_volumes=VOLUMES,
-    )
+from .world import NAMES, PASSPHRASE, VOLUMES, guest
 
 
 def secrets(world, host="kvm1") -> list[str]:
@@ -144,3 +58,62 @@ def test_a_volume_in_a_directory_that_all_hosts_see_goes_from_one_to_the_other(w
     world.boot(guest("vfv-1", host="kvm1"), guest("vfv-2", "vfv-shared", host="kvm2"))
     assert world.read("kvm2", "vfv-2", "vfv-shared") == "SHARED"
     world.play("delete", "-e", f"names={NAMES}")
+
+
+def test_a_snapshot_of_a_volume_becomes_a_volume_on_a_host_that_has_no_file_of_it(world):
+    world.boot(guest("vfv-1", "vfv-plain", host="kvm1"))
+    world.write("kvm1", "vfv-1", "vfv-plain", "GOLDEN")
+    told = ("-e", "names=vfv-1", "-e", "snapshot=vfv-copy", "-e", "volume=vfv-plain")
+    assert world.play("snapshot", *told).changed == 2  # the image, and the catalogue
+    assert world.play("snapshot", *told).changed == 0
+    assert yaml.safe_load(world.catalogue.read_text())["virtfleet_snapshots"]["vfv-copy"]["host"] == "kvm1"
+    new = {"source_type": "snapshot", "source": "vfv-copy", "destination_type": "volume", "volume_size": 2}
+    more = {"host": "kvm2", "block_devices": [{**new, "delete_on_termination": True}]}
+    keep = guest("vfv-1", "vfv-plain", host="kvm1")
+    world.boot(keep, guest("vfv-2", **more))
+    assert world.read("kvm2", "vfv-2", "vfv-2-0") == "GOLDEN"
+    assert "No such file" in world.lab.on("kvm2", "ls /var/lib/virtfleet/snapshots 2>&1 || true")
+    assert world.boot(keep, guest("vfv-2", **more)).changed == 0
+    world.play("delete", "-e", f"names={NAMES}")
+    assert world.lab.on("kvm2", "ls /var/lib/virtfleet/volumes").strip() == ""
+    assert world.play("snapshot", "-e", "snapshot=vfv-copy", "-e", "state=absent").changed == 2
+
+
+def test_the_next_host_makes_the_new_volume_that_the_first_had_made_for_nothing(world):
+    stays = guest("vfv-2", host="kvm2")
+    world.boot(stays)  # so the emptier host is tried first
+    world.lab.on("kvm1", "chmod 700 /var/lib/virtfleet/instances")  # QEMU does not come to its disks
+    new = {"source_type": "blank", "destination_type": "volume", "volume_size": 1}
+    try:
+        run = world.boot(stays, guest("vfv-1", block_devices=[new]))
+    finally:
+        world.lab.on("kvm1", "chmod 755 /var/lib/virtfleet/instances")
+    assert "reschedule" in run.output and "vfv-1  active  kvm2" in run.output, run.output
+    assert world.lab.on("kvm1", "ls /var/lib/virtfleet/volumes").strip() == ""
+    assert len(world.lab.on("kvm2", "ls /var/lib/virtfleet/volumes").split()) == 2  # the disk and its record
+    world.play("delete", "-e", f"names={NAMES}")
+
+
+def test_a_volume_moves_to_another_type_with_all_that_is_in_it(world):
+    host1 = guest("vfv-1", "vfv-plain", host="kvm1")
+    world.boot(host1)
+    world.write("kvm1", "vfv-1", "vfv-plain", "MOVED")
+    told = ("-e", "verb=retype", "-e", "names=vfv-plain", "-e", "from_type=files")
+    shared = {"virtfleet_volumes": {**VOLUMES, "vfv-plain": {"size_gb": 1, "type": "nfs"}}}
+    assert "attached to vfv-1: detach it first" in world.play("volumes", *told, **shared, code=2).output
+    world.play("delete", "-e", "names=vfv-1")
+    assert world.play("volumes", *told, "--check", **shared).changed == 1
+    assert world.play("volumes", *told, **shared).changed == 2  # the volume, and what the registry says of it
+    assert world.play("volumes", *told, **shared).changed == 0
+    assert world.lab.on("kvm1", "ls /var/lib/virtfleet/volumes").strip() == ""
+    world.boot(guest("vfv-2", "vfv-plain", host="kvm2"), **shared)
+    assert world.read("kvm2", "vfv-2", "vfv-plain") == "MOVED"
+    world.play("delete", "-e", "names=vfv-2", **shared)
+    safe = {"virtfleet_volumes": {**VOLUMES, "vfv-plain": {"size_gb": 1, "type": "safe"}}}
+    told = ("-e", "verb=retype", "-e", "names=vfv-plain", "-e", "from_type=nfs")
+    assert world.play("volumes", *told, **safe).changed == 2
+    world.boot(host1, **safe)
+    assert world.read("kvm1", "vfv-1", "vfv-plain") == "MOVED"
+    assert world.lab.on("kvm1", "grep -la MOVED /var/lib/virtfleet/volumes/*.qcow2 || true") == ""
+    world.play("delete", "-e", "names=vfv-1", **safe)
+    world.play("volumes", "-e", "verb=delete", "-e", "names=vfv-plain", **safe)

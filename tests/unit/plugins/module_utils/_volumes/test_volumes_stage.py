@@ -522,3 +522,21 @@ def test_a_new_volume_goes_with_a_first_boot_that_failed_unless_the_guest_was_st
     assert volume_files(host) == [f"{VOLUME}.json", f"{VOLUME}.qcow2"]
     host.withdraw(**made)
     assert volume_files(host) == []
+
+
+@pytest.mark.parametrize("backend", ["qcow2", "raw"])
+def test_a_volume_from_an_image_is_a_whole_copy_that_needs_no_cache(host, backend):
+    image = {"name": "tiny", "path": str(host.base), "format": "qcow2", "virtual_size": 8 * MIB}
+    volumes = [ROOT, data(backend=backend, source_image="tiny", image=image)]
+    made = host.provide(volumes=volumes).facts["volumes"][1]
+    assert "backing-filename" not in info(made["path"], backend) and made["size"] == GIB
+    subprocess.run(["qemu-io", "-f", backend, "-c", "read -P 0x56 0 1", made["path"]], check=True, capture_output=True)
+    assert not host.provide(volumes=volumes).changed
+    # One that is there needs the image no more: extended alone, or attached to the next guest.
+    grown = alone.provide(data(backend=backend, source_image="tiny", size_gb=2), host.state_dir, host.run_dir)
+    assert grown.changed and grown.facts["size"] == 2 * GIB
+    with pytest.raises(ItemError, match="was made with image tiny: other would destroy"):
+        host.provide(volumes=[ROOT, data(backend=backend, source_image="other", size_gb=2)])
+    small = [ROOT, data(backend=backend, id=str(uuid.uuid4()), image={**image, "virtual_size": 2 * GIB})]
+    with pytest.raises(ItemError, match="needs 2 GiB: take a larger size"):
+        host.provide(volumes=small)

@@ -665,14 +665,24 @@ DEVICE_0 = f"{I0}.block_devices[0]"
         ),
         ([{**DATA, "boot_index": 0}], [], f"{DEVICE_0}.boot_index is 0, and the instance has an image too: leave one"),
         (
-            [{**DATA, "source_type": "snapshot"}],
+            [{**BLANK, "source_type": "snapshot", "source": "golden"}],
             [],
-            f"{DEVICE_0}.source_type is 'snapshot', and volumes have no snapshots",
+            f"{DEVICE_0}.source is 'golden', which is not in virtfleet_images",
         ),
         (
-            [{**BLANK, "source_type": "image", "source": "tiny"}],
+            [{**BLANK, "source_type": "image", "source": "tiny", "destination_type": "local"}],
             [],
-            f"{DEVICE_0}.boot_index must be 0 with source_type",
+            f"{DEVICE_0}.destination_type is 'local', which does not go with source_type image",
+        ),
+        (
+            [{**BLANK, "source_type": "image", "source": "large"}],
+            [(("virtfleet_images", "large"), {"url": "file:///srv/l.qcow2", "min_disk_gb": 5})],
+            f"{DEVICE_0}.source is 'large', which needs 5 GiB and gets 1: take a larger size",
+        ),
+        (
+            [{**BLANK, "source_type": "image", "source": "hidden"}],
+            [(("virtfleet_images", "hidden"), {"url": "file:///srv/h.raw", "visibility": "private", "owner": "shop"})],
+            f"{DEVICE_0}.source is 'hidden', which is private to project 'shop' and not for project 'default'",
         ),
         (
             [{**BLANK, "volume_type": "none"}],

@@ -119,6 +119,17 @@ def test_the_disks_of_a_flavor_are_encrypted_by_the_passphrase_of_their_type():
     assert [(disk["name"], disk["encryption"], disk["key"]) for disk in one["volumes"]] == [("root", "luks", "safe")]
 
 
+@pytest.mark.parametrize("source_type", ["image", "snapshot"])
+def test_a_volume_beside_the_root_disk_brings_the_image_that_it_is_made_from(source_type):
+    images = {**SPEC["virtfleet_images"], "tools": {"url": "file:///srv/tools.raw", "disk_format": "raw"}}
+    device = {"source_type": source_type, "source": "tools", "destination_type": "volume", "volume_size": 2}
+    (one,) = records({**WEB, "block_devices": [device]}, virtfleet_images=images)
+    assert one["image"]["name"] == "tiny"
+    assert one["volumes"][1]["source_image"] == "tools" and one["volumes"][1]["boot_index"] is None
+    assert one["volumes"][1]["image"] == {"name": "tools", "url": "file:///srv/tools.raw", "disk_format": "raw"}
+    assert "image" not in one["volumes"][0]
+
+
 def test_each_of_several_instances_has_a_new_volume_of_its_own():
     device = {"source_type": "blank", "destination_type": "volume", "volume_size": 2, "delete_on_termination": True}
     first, second = records({**WEB, "count": 2, "block_devices": [device]})
