@@ -193,11 +193,12 @@ VOLUME_TYPE = record(
     ["backend"],
     {
         "backend": choice(
-            "`qcow2` and `raw`: files in a directory; `rbd`: images in a pool of a Ceph cluster; `nbd` and `iscsi`: "
-            "disks that a storage server has.",
+            "`qcow2` and `raw`: files in a directory; `rbd`: images in a pool of a Ceph cluster; `lvm`: logical "
+            "volumes of the host; `nbd` and `iscsi`: disks that a storage server has.",
             "qcow2",
             "raw",
             "rbd",
+            "lvm",
             "nbd",
             "iscsi",
         ),
@@ -220,6 +221,12 @@ VOLUME_TYPE = record(
             **{"x-valid": "an absolute path without spaces and ',', ':', ';', '=', '@'"},
             default="/etc/ceph/ceph.conf",
         ),
+        "volume_group": {**PLAIN_NAME, "description": "The volume group of the hosts, for `lvm`.", "examples": ["vg0"]},
+        "thin_pool": {
+            **PLAIN_NAME,
+            "description": "A thin pool in it, if the volumes are to be thin; disks from an image are snapshots then.",
+            "examples": ["guests"],
+        },
         "server": text(
             "The storage server as the hosts reach it, for `nbd` and `iscsi`; after a colon its port.",
             pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?$",

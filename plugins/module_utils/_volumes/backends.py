@@ -21,6 +21,6 @@ remove(volume): it is gone, prepared or ready; returns whether there was one.
 
 from __future__ import annotations
 
-from . import iscsi, nbd, qcow2, raw, rbd
+from . import iscsi, lvm, nbd, qcow2, raw, rbd
 
-BACKENDS = {"qcow2": qcow2, "raw": raw, "rbd": rbd, "nbd": nbd, "iscsi": iscsi}
+BACKENDS = {"qcow2": qcow2, "raw": raw, "rbd": rbd, "lvm": lvm, "nbd": nbd, "iscsi": iscsi}

@@ -17,6 +17,7 @@ TARGETS = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 MAX_DISKS = len(LETTERS)
 NETWORK = ("rbd", *SERVED)  # the backends that QEMU itself speaks to
+LOCAL = {"lvm": "block"}  # what is no file on the host, and libvirt's word for it
 PORTS = {"nbd": 10809, "iscsi": 3260}
 QOS = tuple(f"{kind}_{unit}_sec" for unit in ("bytes", "iops") for kind in ("total", "read", "write"))
 
@@ -25,14 +26,11 @@ def add_disk(parent: Any, volume: Volume, path: str, kind: str, **how: Any) -> A
     """Write one disk; `how` says bus, target and owner, and where the volume says nothing cache and limits (qos)."""
     bus, network = how["bus"], volume.backend in NETWORK
     device = volume.device_type or "disk"
-    disk = add(parent, "disk", type_="network" if network else "file", device=device)
+    disk = add(parent, "disk", type_="network" if network else LOCAL.get(volume.backend, "file"), device=device)
     cache = volume.cache or ("writeback" if volume.backend == "rbd" else "none" if network else how["cache"])
     thread = 1 if bus == "virtio" else None
     add(disk, "driver", name="qemu", type_=kind, cache=cache, discard=volume.discard or "unmap", iothread=thread)
-    if volume.backend in SERVED:
-        source = _add_served_source(disk, volume, path, how["owner"])
-    else:
-        source = _add_cluster_source(disk, volume, path) if network else add(disk, "source", file=path)
+    source = _add_source(disk, volume, path, how["owner"])
     if volume.encryption:
         key = naming.volume_secret_id(how["owner"], volume.name)
         add(add(source, "encryption", format=volume.encryption), "secret", type_="passphrase", uuid=key)
@@ -43,6 +41,15 @@ def add_disk(parent: Any, volume: Volume, path: str, kind: str, **how: Any) -> A
     if volume.id:
         add(disk, "serial", volume.id)
     return disk
+
+
+def _add_source(disk: Any, volume: Volume, path: str, owner: str) -> Any:
+    """Write where the disk is."""
+    if volume.backend in SERVED:
+        return _add_served_source(disk, volume, path, owner)
+    if volume.backend in NETWORK:
+        return _add_cluster_source(disk, volume, path)
+    return add(disk, "source", **{"dev" if volume.backend in LOCAL else "file": path})
 
 
 def _add_served_source(disk: Any, volume: Volume, path: str, owner: str) -> Any:

@@ -63,7 +63,7 @@ def hidden(image: dict[str, Any], name: str, project: str, path: Path) -> Iterat
     yield Problem(path, says)
 
 
-TYPE_NEEDS = {"rbd": ("pool",), "nbd": ("server",), "iscsi": ("server", "target")}
+TYPE_NEEDS = {"rbd": ("pool",), "lvm": ("volume_group",), "nbd": ("server",), "iscsi": ("server", "target")}
 
 
 def volume_types(defined: Catalogue) -> Iterator[Problem]:

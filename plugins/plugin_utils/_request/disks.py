@@ -28,6 +28,7 @@ POOL_KEYS = {
     "qcow2": ("directory", "shared"),
     "raw": ("directory", "shared"),
     "rbd": ("pool", "user", "conf"),
+    "lvm": ("volume_group", "thin_pool"),
     "nbd": ("server", "location"),
     "iscsi": ("server", "target", "location", "chap_user"),
 }
