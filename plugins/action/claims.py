@@ -1,37 +1,87 @@
 # Copyright (c) The virtfleet.compute authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module claims, and what only the controller knows: which runs that hold a claim were killed here."""
+"""The module claims, and what only the controller knows: the records of the run, and which runs were killed here."""
 
 from __future__ import annotations
 
-from ansible.plugins.action import ActionBase
+import time
 
+from ansible.plugins.action import ActionBase
+from ansible.utils.vars import merge_hash
+
+from ..filter.merge_results import merge_results
 from ..plugin_utils._ahead import build
+from ..plugin_utils._run import fleet, handed_on, run_of
 from ..plugin_utils._runs import dead
 from ..plugin_utils._stage import why
 
 MODULE = "virtfleet.compute.claims"
-IDLE = ("none", "wait")
 # What hosts are sent next when there is something to build: packed while the registry works.
 NEXT = ("images", "volumes", "config_drives", "ports", "domains")
+LEASE = 900
+IDLE = ("none", "wait")
+# Of which records of a run each state speaks if the task does not name them.
+CHOSEN = {
+    "present": lambda one: one["state"] != "absent" and not one.get("failed") and one.get("todo") != "wait",
+    "active": lambda one: one.get("claim_state", "active") != "active",
+    "absent": lambda one: one["state"] == "absent" and not one.get("failed"),
+}
 
 
 class ActionModule(ActionBase):
-    """Runs the module on the registry host, and once more where dead runs of this controller are in the way."""
+    """Runs the module on the registry host, and once more where dead runs of this controller are in the way.
+
+    Without the name of a run the task is a stage: it takes the records from `virtfleet_run` and registers them there.
+    """
 
     TRANSFERS_FILES = False
     _supports_check_mode = True
 
     def run(self, tmp=None, task_vars=None):
-        """Return what the module returned."""
+        """Return what the module returned, as a stage its instances among all records of the run."""
         super().run(tmp, task_vars)
-        args = self._task.args
-        instances = args.get("instances") or []
-        if any(one.get("todo") == "create" for one in instances):
+        args = dict(self._task.args)
+        if "run" in args:
+            return self.claimed(args, task_vars)
+        run, state = run_of(task_vars), args.get("state", "present")
+        asked = args.get("instances")
+        if asked is None:
+            asked = [one for one in run.get("instances") or [] if CHOSEN[state](one)]
+        if not asked or (state == "active" and self._task.check_mode):
+            gone = {"members": {}} if state == "absent" else {}
+            return {"changed": False, "skipped": True, **handed_on({**run, **gone}, run.get("instances") or [])}
+        if any(one.get("todo") == "create" for one in asked):
             build(self, NEXT, task_vars)
-        busy = any(one.get("todo", "none") not in IDLE for one in instances)
-        return {**self.claimed(args, task_vars), "busy": busy}
+        result = self.claimed({**args, **self.known(args, run, task_vars), "instances": asked}, task_vars)
+        told = result.get("instances")
+        if told is None:
+            return result
+        if not self._task.diff:
+            result.pop("diff", None)
+        records = merge_results(run["instances"], [told]) if has_a_say(asked, result) else run["instances"]
+        return {
+            **result,
+            **handed_on(kept(run, result, args, task_vars), records),
+            "asked": [one["uuid"] for one in asked],
+        }
+
+    def known(self, args, run, task_vars):
+        """Return what the module is told of the run and of its hosts, as far as the task does not say it."""
+        if args.get("state", "present") != "present":
+            silent = [one for one in fleet(task_vars) if not one.get("up")] if args.get("state") == "absent" else []
+            return {"run": run["run_id"], "hosts": args.get("hosts", silent)}
+        hosts = args.get("hosts")
+        hosts = fleet(task_vars) if hosts is None else hosts
+        members = {one["name"]: (one.get("extra") or {}).get("group_members") or {} for one in hosts if one.get("up")}
+        leaving = [one["uuid"] for one in run["instances"] if one["state"] == "absent"]
+        told = {"group_members": members, "leaving": leaving, **args}
+        return {
+            "run": run["run_id"],
+            "hosts": hosts,
+            "group_members": told["group_members"],
+            "leaving": told["leaving"],
+        }
 
     def claimed(self, args, task_vars):
         """Return what the module returned in the end."""
@@ -46,6 +96,33 @@ class ActionModule(ActionBase):
             module_name=MODULE, module_args={**args, "takeover": takeover}, task_vars=task_vars
         )
         return again if self._task.check_mode else added(result, again)
+
+
+def has_a_say(asked, result):
+    """Say whether the registry has the last word on where instances are: it has when there is something to do."""
+    news = result.get("changed") or result.get("failed") or result.get("group_members")
+    return bool(news) or any(one.get("todo", "none") not in IDLE for one in asked)
+
+
+def kept(run, result, args, task_vars):
+    """Return what a run knows after a task beside its records: whom to tell of groups, and when to renew its claims.
+
+    They are due when a third of the lease of the oldest of them is over.
+    """
+    members, state = result.get("group_members") or {}, args.get("state", "present")
+    if state == "absent":
+        return {**run, "members": members}
+    if state == "active":
+        return run
+    left = any(map(CHOSEN["active"], result["instances"])) or any(map(CHOSEN["absent"], run["instances"]))
+    due = task_vars.get("virtfleet_lease_due") or run.get("lease_due")
+    new = int(time.time()) + int(args.get("lease") or LEASE) // 3
+    return {
+        **run,
+        "unsettled": run.get("unsettled") or left,
+        "members": merge_hash(run.get("members") or {}, members),
+        "lease_due": min(int(due), new) if due else new,
+    }
 
 
 def added(first, again):

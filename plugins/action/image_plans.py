@@ -8,6 +8,7 @@ from __future__ import annotations
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._image_shares import plan
+from ..plugin_utils._run import run_of
 
 
 class ActionModule(ActionBase):
@@ -24,7 +25,7 @@ class ActionModule(ActionBase):
         facts = task_vars["hostvars"].raw_get  # templating a hundred records would cost a second
         records = self._task.args.get("records")
         if records is None:
-            records = facts("localhost").get("virtfleet_records") or []
+            records = run_of(facts("localhost")).get("instances") or []
         fleet = task_vars["groups"].get("compute") or []
         known = {}
 

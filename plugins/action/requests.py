@@ -34,6 +34,8 @@ OPTIONS = (
     "instances",
 )
 
+# What is sent to hosts first: packed while the request is checked.
+FIRST = ("host_info",)
 # What is sent to hosts after they have told what they have: packed while they do.
 BOOT = ("claims",)
 DELETION = ("domains", "ports", "config_drives", "volumes", "claims")
@@ -57,13 +59,15 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset((*OPTIONS, "existing", "ready_images", "tell_images"))
+    _VALID_ARGS = frozenset((*OPTIONS, "existing", "ready_images", "run_id", "tell_images"))
 
     def run(self, tmp=None, task_vars=None):
         """Return the records, or fail with all that is wrong."""
         result = super().run(tmp, task_vars)
         if jsonschema is None:
             raise AnsibleActionFail("The controller's Python has no jsonschema: run pip install jsonschema there")
+        if not self._task.args.get("tell_images"):
+            build(self, FIRST, task_vars)
         existing = [flat(one) for one in self._task.args.get("existing") or []]
         variables = {f"virtfleet_{name}": self._task.args.get(name) for name in OPTIONS}
         variables["virtfleet_max_attempts"] = counted(variables["virtfleet_max_attempts"])
@@ -76,4 +80,6 @@ class ActionModule(ActionBase):
             told = image_records(variables["virtfleet_images"])
             return {**result, "changed": False, "images": told, "instances": known(records, existing)}
         build(self, DELETION if all(one["state"] == "absent" for one in records) else BOOT, task_vars)
-        return {**result, "changed": False, "instances": known(records, existing)}
+        run_id = self._task.args.get("run_id")
+        told = {"run_id": str(run_id)} if run_id else {}
+        return {**result, "changed": False, **told, "instances": known(records, existing)}

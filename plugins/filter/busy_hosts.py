@@ -33,7 +33,7 @@ author:
 
 EXAMPLES = r"""
 - name: Work on the hosts that have something to do
-  hosts: "{{ hostvars.localhost.virtfleet_records | virtfleet.compute.busy_hosts(pattern=true) }}"
+  hosts: "{{ hostvars.localhost.virtfleet_run.instances | virtfleet.compute.busy_hosts(pattern=true) }}"
 """
 
 RETURN = r"""

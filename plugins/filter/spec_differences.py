@@ -30,7 +30,7 @@ author:
 EXAMPLES = r"""
 - name: Say how the fleet differs from the spec
   ansible.builtin.debug:
-    msg: "{{ found | virtfleet.compute.spec_differences(virtfleet_records) | virtfleet.compute.findings_table }}"
+    msg: "{{ found | virtfleet.compute.spec_differences(virtfleet_run.instances) | virtfleet.compute.findings_table }}"
 """
 
 RETURN = r"""

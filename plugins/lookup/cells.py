@@ -82,7 +82,8 @@ class LookupModule(LookupBase):
 
     def run(self, terms, variables=None, **kwargs):
         self.set_options(var_options=variables, direct=kwargs)
-        from ..plugin_utils._scheduler.cells import choose, layout
+        from ..plugin_utils._scheduler.cell_tree import layout
+        from ..plugin_utils._scheduler.cells import choose
 
         requests = [request for term in terms for request in (term if isinstance(term, (list, tuple)) else [term])]
         given = {name: plain(self.get_option(name)) for name in ("hosts", "policy", "wishes", "there", "dead", "cells")}

@@ -46,6 +46,18 @@ def each(items: Iterable[dict[str, Any]], step: Callable[[dict[str, Any]], Outco
         return list(pool.map(lambda item: attempt(item, step), items))
 
 
+def in_turn(
+    items: list[dict[str, Any]], steps: Iterable[Callable[[dict[str, Any]], Outcome]], threads: int = 1
+) -> list[Outcome]:
+    """Take the first step for every item, then the next for those that it did not fail; return the last of each."""
+    outcomes = [Outcome(item["name"]) for item in items]
+    for step in steps:
+        left = [position for position, outcome in enumerate(outcomes) if not outcome.error]
+        for position, outcome in zip(left, each([items[position] for position in left], step, threads)):
+            outcomes[position] = outcome
+    return outcomes
+
+
 def failed(outcomes: Iterable[Outcome]) -> list[Outcome]:
     """Return the outcomes that carry an error."""
     return [outcome for outcome in outcomes if outcome.error]

@@ -22,7 +22,10 @@ attributes:
   action:
     description: Whether a part of it runs on the controller.
     support: full
-    details: The controller looks which of the runs that hold a claim were its own and are over.
+    details:
+      - The controller looks which of the runs that hold a claim were its own and are over.
+      - Without O(run) the task is a stage of a playbook. It takes the run and the records from C(virtfleet_run), where
+        the stage before left them, and is to register C(virtfleet_run) for the next.
   check_mode:
     support: full
     details: All rules are checked in a transaction that is rolled back; a registry that is not there is not made.
@@ -150,11 +153,6 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-busy:
-  description: Whether there is an instance that has something left to do on a host.
-  returned: always
-  type: bool
-  sample: true
 instances:
   description: The instances as given, in the same order, with what the registry says of them.
   returned: when the registry could be used

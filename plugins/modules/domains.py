@@ -85,6 +85,10 @@ options:
         in C(ports.rules) below O(run_dir). Without it only the plugging is checked.
     type: str
     default: ""
+  vif_plugging_is_fatal:
+    description: Whether a guest starts only when each of its taps is on its bridge. There its tap must be in any case.
+    type: bool
+    default: true
   state_dir:
     description: Where the instances live on the host.
     type: path
@@ -210,6 +214,7 @@ OPTIONS = {
     "start_timeout": {"type": "float", "default": 30},
     "stop_timeout": {"type": "float", "default": 60},
     "rules_digest": {"type": "str", "default": ""},
+    "vif_plugging_is_fatal": {"type": "bool", "default": True},
     "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
     "run_dir": {"type": "path", "default": "/run/virtfleet"},
     "uri": {"type": "str", "default": "qemu:///system"},
@@ -221,7 +226,7 @@ def settings_of(params):
     """Return how this host takes steps."""
     cache = cache_mode(params["disk_cache"], params["state_dir"])
     guest = Guest(params["virt_type"], params["state_dir"], cache=cache, tb_cache_mb=params["tb_cache_mb"])
-    keys = ("start_timeout", "stop_timeout", "run_dir", "rules_digest", "keys")
+    keys = ("start_timeout", "stop_timeout", "run_dir", "rules_digest", "vif_plugging_is_fatal", "keys")
     return domains.Settings(guest, **{key: params[key] for key in keys})
 
 
@@ -259,18 +264,24 @@ def main():
     if problem:
         module.fail_json(msg=problem)
     settings = settings_of(module.params)
-    act = {"present": domains.make, "absent": domains.unmake}[state]
+    act, look = {"present": (domains.make, domains.let_run), "absent": (domains.unmake, domains.gone)}[state]
     if module.check_mode:
-        act = domains.leave
+        act, look = domains.leave, domains.leave
+    plans = {}
 
-    def step(item):
-        plan = planned(item, world, state, module.params["state_dir"])
-        return outcome(item, plan, act(connection, plan, settings))
+    def prepare(item):
+        plan = plans[item["name"]] = planned(item, world, state, module.params["state_dir"])
+        act(connection, plan, settings)
+        return _bulk.Outcome(item["name"])
+
+    def complete(item):
+        plan = plans[item["name"]]
+        return outcome(item, plan, look(connection, plan, settings))
 
     try:
         with connect(module.params["uri"]) as connection, held(module, items):
             world = domains.read(connection, [item.get("uuid") for item in items])
-            outcomes = _bulk.each(items, step, module.params["threads"])
+            outcomes = _bulk.in_turn(items, (prepare, complete), module.params["threads"])
     except ItemError as error:
         outcomes = [_bulk.Outcome(item["name"], error=str(error), fault=error.fault) for item in items]
     _bulk.finish(module, "instances", items, outcomes)

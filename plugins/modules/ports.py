@@ -22,6 +22,8 @@ description:
     Tables, bridges and taps of others are never touched.
   - A network of type V(nat) gets a private bridge with the gateway's address, made when its first port is plugged, and
     reaches the outside masqueraded. A network of type V(bridge) uses a bridge that the host already has.
+  - A port with C(qos) is limited in both directions by token buckets (C(tbf)), with an C(ifb) for what the guest sends.
+    They change in place, and go with the port.
   - Each port is saved as C(ports/<id>.json) below O(state_dir), from which M(virtfleet.compute.port_hook) plugs it
     again after a reboot.
 author:
@@ -76,11 +78,20 @@ options:
           - By C(vxlan//network) the ports of a network of type V(vxlan), each C(host MAC address ...).
         type: dict
         default: {}
-  plug_timeout:
+  vif_plugging_timeout:
     description:
-      - Seconds after which a port that is not plugged is given up and undone.
+      - Seconds after which a port that is not seen on its bridge is given up, as in Nova. V(0) looks once and does not
+        wait.
+      - What C(ip) refuses to do is not waited for.
     type: float
-    default: 10
+    default: 300
+  vif_plugging_is_fatal:
+    description:
+      - Whether a port that is given up fails its instance and is undone, as in Nova. If not, there is a warning,
+        C(plugged) is false, and the guest starts on a tap that is on no bridge. The next run tries again.
+      - A port without a tap or without rules is always fatal.
+    type: bool
+    default: true
   state_dir:
     description:
       - Where the collection keeps what must survive a reboot of the host.
@@ -185,7 +196,8 @@ OPTIONS = {
             "groups": {"type": "dict", "default": {}},
         },
     },
-    "plug_timeout": {"type": "float", "default": 10},
+    "vif_plugging_timeout": {"type": "float", "default": 300},
+    "vif_plugging_is_fatal": {"type": "bool", "default": True},
     "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
     "run_dir": {"type": "path", "default": "/run/virtfleet"},
 }
@@ -227,7 +239,11 @@ def main():
     wrong = wrong or unique_names(instances)
     if wrong:
         module.fail_json(msg=wrong)
-    host, absent = Host(params["state_dir"], params["run_dir"], params["plug_timeout"]), params["state"] == "absent"
+    keys, absent = (
+        ("state_dir", "run_dir", "vif_plugging_timeout", "vif_plugging_is_fatal"),
+        params["state"] == "absent",
+    )
+    host = Host(*(params[key] for key in keys))
     groups = ({}, {})
     try:
         with contextlib.nullcontext() if module.check_mode else saved.lock(host.run_dir):

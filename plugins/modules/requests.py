@@ -42,6 +42,9 @@ options:
     description: Whether RV(images) is wanted.
     type: bool
     default: false
+  run_id:
+    description: What this run is called, for RV(run_id).
+    type: str
   networks:
     description: The variable C(virtfleet_networks).
     type: raw
@@ -219,6 +222,11 @@ instances:
     spec_digest:
       description: Digest of all that makes the guest what it is.
       type: str
+run_id:
+  description: What this run is called; the stages that follow find it beside RV(instances).
+  returned: when O(run_id)
+  type: str
+  sample: vfr-7f3a
 msg:
   description: All problems, one a line.
   returned: on failure

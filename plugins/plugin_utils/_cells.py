@@ -17,7 +17,7 @@ from typing import Any
 from ..module_utils._model.errors import ItemError
 from ._findings import Found, finding
 from ._request.problems import Problem
-from ._scheduler.cells import layout, leaves
+from ._scheduler.cell_tree import layout, leaves
 
 Record = dict[str, Any]
 REGISTRY = "sqlite:////var/lib/virtfleet/registry/cell-{name}.db"

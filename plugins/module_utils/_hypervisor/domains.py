@@ -37,6 +37,7 @@ class Settings:
     run_dir: str = "/run/virtfleet"
     rules_digest: str = ""
     sysfs: str = "/sys/class/net"
+    vif_plugging_is_fatal: bool = True
     keys: dict[str, Any] = field(default_factory=dict, repr=False)  # passphrases of encrypted volumes by name
 
 
@@ -140,7 +141,9 @@ def within(timeout: float, condition: Callable[[Any], bool], domain: Any) -> boo
 
 def check_ports(instance: Instance, settings: Settings) -> None:
     """Raise ItemError unless every port of the instance is plugged and its rules are loaded."""
-    reason = unplugged(instance, settings.sysfs, settings.run_dir, settings.rules_digest)
+    reason = unplugged(
+        instance, settings.sysfs, settings.run_dir, settings.rules_digest, settings.vif_plugging_is_fatal
+    )
     if reason:
         raise ItemError(f"{reason}; the guest was not let run")
 
@@ -156,7 +159,7 @@ def resume(domain: Any, instance: Instance, settings: Settings) -> None:
 
 
 def start(domain: Any, instance: Instance, settings: Settings) -> None:
-    """Start the guest paused, prove its ports and let it run; a guest that may not run is off again."""
+    """Start the guest paused; `let_run` proves its ports once more and resumes it."""
     check_ports(instance, settings)
     if state_of(domain) == "crashed" and not is_off(domain):
         destroy(domain)
@@ -164,11 +167,6 @@ def start(domain: Any, instance: Instance, settings: Settings) -> None:
         raise ItemError(f"{instance.domain} is still shutting down after {settings.start_timeout:g} s: run again")
     with failing_to(f"start {instance.domain}"):
         domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
-    try:
-        resume(domain, instance, settings)
-    except ItemError:
-        destroy(domain)
-        raise
 
 
 def wake(domain: Any, instance: Instance, settings: Settings) -> None:
@@ -238,10 +236,13 @@ POWER: dict[str, Callable[[Any, Instance, Settings], None]] = {
 }
 
 
-def make(connection: Any, plan: Plan, settings: Settings) -> Domain | None:
-    """Take the steps of the plan and return what is there then; a start that fails undoes a definition that is new."""
+def make(connection: Any, plan: Plan, settings: Settings) -> None:
+    """Take the steps of the plan, but leave a guest that is started paused; what fails undoes a definition that is new.
+
+    A guest that runs would take the processor from those that are still to be started: `let_run` comes after all.
+    """
     if not plan.steps:
-        return plan.found
+        return
     instance = plan.instance
     secrets.ensure(connection, instance, settings.keys)
     domain = define(connection, instance, settings.guest) if "define" in plan.steps else look_up(connection, instance)
@@ -263,6 +264,22 @@ def make(connection: Any, plan: Plan, settings: Settings) -> Domain | None:
             define(connection, plan.found.instance, settings.guest)
         raise
     _forget_old_keys(connection, plan)
+
+
+def let_run(connection: Any, plan: Plan, settings: Settings) -> Domain | None:
+    """Resume what `make` started and return what is there then; one that may not run is off again, a new one gone."""
+    if not plan.steps:
+        return plan.found
+    domain = look_up(connection, plan.instance)
+    if "start" in plan.steps:
+        try:
+            resume(domain, plan.instance, settings)
+        except ItemError:
+            destroy(domain)
+            if plan.found is None:
+                undefine(domain)
+                secrets.forget(connection, plan.instance.uuid, plan.instance.volumes)
+            raise
     return describe(domain, state_of(domain))
 
 
@@ -276,6 +293,10 @@ def _forget_old_keys(connection: Any, plan: Plan) -> None:
 def leave(connection: Any, plan: Plan, settings: Settings) -> Domain | None:
     """Take no step: return what is there."""
     return plan.found
+
+
+def gone(connection: Any, plan: Plan, settings: Settings) -> None:
+    """Return what is there after `unmake`: nothing."""
 
 
 def unmake(connection: Any, plan: Plan, settings: Settings) -> None:

@@ -27,13 +27,16 @@ def loaded_rules(run_dir: str) -> str:
         return ""
 
 
-def unplugged(instance: Instance, sysfs: str, run_dir: str, rules_digest: str = "") -> str:
-    """Return why a guest must not run yet: which port is not on its bridge, or that other rules are loaded."""
+def unplugged(instance: Instance, sysfs: str, run_dir: str, rules_digest: str = "", fatal: bool = True) -> str:
+    """Return why a guest must not run yet: which port is not on its bridge, or that other rules are loaded.
+
+    Where a port that is not plugged is not `fatal`, its tap has to be there: without it no guest starts.
+    """
     for port in instance.ports:
         bridge = bridge_of(port.tap, sysfs)
         if not os.path.exists(os.path.join(sysfs, port.tap)):
             return f"tap {port.tap} of network {port.network} is missing: stage port makes it"
-        if bridge != port.bridge:
+        if bridge != port.bridge and fatal:
             where = f"is on bridge '{bridge}', not {port.bridge}" if bridge else f"is not on its bridge {port.bridge}"
             return f"tap {port.tap} of network {port.network} {where}: run stage port again"
     if instance.ports and rules_digest and loaded_rules(run_dir) != rules_digest:

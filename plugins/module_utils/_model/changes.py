@@ -68,6 +68,7 @@ def _filters(instance: Instance) -> dict[str, Any]:
             "port_isolated": one.port_isolated,
             "security_groups": one.security_groups,
             "allowed_address_pairs": one.allowed_address_pairs,
+            **({"qos": one.qos} if one.qos else {}),
         }
         for place, one in enumerate(instance.ports)
     }

@@ -64,7 +64,8 @@ OPTIONAL_KEYS = {
     "volumes": (
         *("size_mb", "guest_format", "id", "pool", "source_image", "delete_on_termination"),
         *("tag", "device_type", "disk_bus", "cache", "discard", "qos", "encryption", "key"),
-    )
+    ),
+    "ports": ("qos",),
 }
 
 

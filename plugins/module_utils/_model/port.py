@@ -46,6 +46,7 @@ class Port:
     port_isolated: bool = False
     security_groups: list[dict[str, Any]] = field(default_factory=list)
     allowed_address_pairs: list[dict[str, Any]] = field(default_factory=list)
+    qos: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def from_record(cls, record: dict[str, Any], where: str = "the port") -> Port:

@@ -355,6 +355,22 @@ SUBNET = record(
     },
 )
 
+BANDWIDTH = {
+    "type": "array",
+    "description": "Limits of the traffic of each port, in the words of Neutron's bandwidth limit rule.",
+    "items": record(
+        "A limit, one for each direction.",
+        ["max_kbps"],
+        {
+            "direction": choice("Seen from the guest.", "egress", "ingress", default="egress"),
+            "max_kbps": number("Kilobits a second.", 1),
+            "max_burst_kbps": number("Kilobits that may pass at once. Default: 80 % of max_kbps.", 1),
+        },
+    ),
+    "maxItems": 2,
+    "examples": [[{"max_kbps": 10000}, {"direction": "ingress", "max_kbps": 20000}]],
+}
+
 NETWORK = record(
     "A network that guests are plugged into.",
     ["type"],
@@ -380,7 +396,9 @@ NETWORK = record(
             "description": "Lets a guest send only from its own MAC and addresses.",
             "default": True,
         },
+        "qos": BANDWIDTH,
         "subnets": listing("Its address ranges. Without one, addresses are somebody else's business.", SUBNET),
+        "project": text("The project whose instances alone may use it. Default: every project may."),
     },
 )
 
@@ -519,6 +537,7 @@ INSTANCE = record(
                         "type": "boolean",
                         "description": "Keeps it from other isolated ports of its bridge on the same host.",
                     },
+                    "qos": {**BANDWIDTH, "description": "Overrules the network's; an empty list for no limit."},
                     "allowed_address_pairs": listing(
                         "What else the port may send from: addresses of a router, a cluster or a container network.",
                         record(

@@ -13,7 +13,7 @@ from dataclasses import replace
 from types import ModuleType
 
 from .._model.errors import ItemError
-from . import bridge, nat, nft, vxlan
+from . import bridge, nat, nft, qos, vxlan
 from .links import OURS, Link
 from .port import Port
 from .settings import SHOW_BRIDGED
@@ -40,22 +40,30 @@ def tap(port: Port) -> Link:
         master=port.bridge,
         guard=port.port_security,
         isolated=port.isolated,
+        queued=port.queues > 1,
     )
 
 
 def merge(below: dict[str, Link], port: Port) -> None:
     """Add what a port needs below its tap to what others need there: ports of one network share their bridge."""
     for link in backend(port).needs(port):
-        known = below.get(link.name, link)
+        known = below.setdefault(link.name, link)
+        if known == link:
+            continue
         addresses = tuple(sorted({*known.addresses, *link.addresses}))
         below[link.name] = replace(link, mtu=max(known.mtu, link.mtu), addresses=addresses)
 
 
-def links_of(below: dict[str, Link], ports: list[Port]) -> list[Link]:
-    """Return the links of the ports in the order in which they are made: bridges of ours, then taps."""
+def below_of(below: dict[str, Link], ports: list[Port]) -> list[Link]:
+    """Return the links below the taps of the ports in the order in which they are made: bridges of ours first."""
     names = sorted({link.name for port in ports for link in backend(port).needs(port)})
-    ordered = sorted((below[name] for name in names), key=lambda link: link.kind != "bridge")
-    return [*ordered, *(tap(port) for port in ports)]
+    return sorted((below[name] for name in names), key=lambda link: link.kind != "bridge")
+
+
+def links_of(below: dict[str, Link], ports: list[Port]) -> list[Link]:
+    """Return the links of the ports in the order in which they are made: bridges of ours, taps, what limits them."""
+    limits = [qos.ifb(port) for port in ports if port.egress]
+    return [*below_of(below, ports), *(tap(port) for port in ports), *limits]
 
 
 def settings_of(ports: list[Port]) -> dict[str, str]:

@@ -21,11 +21,17 @@ from collections.abc import Iterable, Mapping
 
 from . import nftext, vxlan
 from .members import Members
-from .nftext import holder
+from .nftext import Element, Holder, held, holder
 from .port import Port
 from .rules import PROTOCOLS, WITH_PORTS, Rule
 
+GUARD = "virtfleet"
 STATE = "virtfleet_state"
+INWARD, OUTWARD = ((f"bridge {GUARD}", "map", name, "type ifname : verdict") for name in ("inward", "outward"))
+STATEFUL = (f"inet {STATE}", "set", "bridges", "type ifname")
+NATIVE_ZONES, ZONES = (
+    (table, "map", "zones", "typeof iifname : ct zone") for table in (f"bridge {GUARD}", f"inet {STATE}")
+)
 # The bit of a frame's mark that says: it belongs to a connection that may be.
 KNOWN = 0x20000000
 # The bit of a connection's mark that says: it was let pass once and no longer is (flows.py).
@@ -138,33 +144,52 @@ def filtered(ports: Iterable[Port]) -> list[Port]:
     return [port for port in ports if port.filtered]
 
 
-def body(ports: list[Port], members: Mapping[str, Members], native: bool) -> str:
+def chains(port: Port, native: bool) -> dict[str, str]:
+    """Return the chains that the maps send the frames of a port to, by name."""
+    found = {}
+    for direction in ("ingress", "egress") if port.filtered else ():
+        name, rules = chain(port.rules, port.stateful, direction)
+        state = [NATIVE if native else MARKED] if port.stateful else []
+        common = "jump always_in" if direction == "ingress" else "jump always_out"
+        found[name] = nftext.chain(name, [*state, common, *rules, "drop"])
+    return found
+
+
+def elements(port: Port, native: bool) -> list[Element]:
+    """Return what the port adds to the maps and sets of the security groups."""
+    if not port.filtered:
+        return []
+    ways = ((INWARD, "ingress"), (OUTWARD, "egress"))
+    own = [(way, f'"{port.tap}" : goto {chain(port.rules, port.stateful, one)[0]}') for way, one in ways]
+    zone = [(NATIVE_ZONES, f'"{port.tap}" : {port.zone}')] if native and port.zone and port.stateful else []
+    return [*own, *zone, *shared_elements(port, native)]
+
+
+def shared_elements(port: Port, native: bool) -> list[Element]:
+    """Return what other ports may add to maps and sets, too."""
+    if not port.filtered or not port.stateful:
+        return []
+    if native:
+        return [(NATIVE_ZONES, f'"{vxlan.link_name(port)}" : {port.zone}')] if port.zone else []
+    zone = [(ZONES, f'"{port.bridge}" : {port.zone}')] if port.zone else []
+    return [(STATEFUL, f'"{port.bridge}"'), *zone]
+
+
+def body(ports: list[Port], members: Mapping[str, Members], native: bool, inside: list[Element]) -> str:
     """Return the sets and chains of the security groups in the bridge table, without ports nothing."""
     ports = filtered(ports)
     if not ports:
         return ""
-    chains: dict[str, str] = {}
-    maps: dict[str, list[str]] = {"inward": [], "outward": []}
+    found: dict[str, str] = {}
     for port in ports:
-        for direction, way in (("ingress", "inward"), ("egress", "outward")):
-            name, rules = chain(port.rules, port.stateful, direction)
-            maps[way].append(f'"{port.tap}" : goto {name}')
-            state = [NATIVE if native else MARKED] if port.stateful else []
-            common = "jump always_in" if direction == "ingress" else "jump always_out"
-            chains[name] = nftext.chain(name, [*state, common, *rules, "drop"])
+        found.update(chains(port, native))
     return (
         "".join(group_set(key, version, members) for key in sorted(named(ports)) for version in (4, 6))
-        + "".join(chains[name] for name in sorted(chains))
-        + "".join(holder("map", way, "type ifname : verdict", elements) for way, elements in sorted(maps.items()))
-        + (zone_chain(native_zones(ports)) if native else "")
+        + "".join(found[name] for name in sorted(found))
+        + held((INWARD, OUTWARD), inside)
+        + zone_chain(NATIVE_ZONES, inside)
         + BASE_CHAINS
     )
-
-
-def native_zones(ports: list[Port]) -> set[str]:
-    """Return the zones by what a frame comes in on, where the bridge table tracks connections itself."""
-    zoned = [port for port in ports if port.zone and port.stateful]
-    return {f'"{name}" : {port.zone}' for port in zoned for name in (port.tap, vxlan.link_name(port))}
 
 
 def named(ports: Iterable[Port]) -> set[str]:
@@ -179,19 +204,16 @@ def group_set(key: str, version: int, members: Mapping[str, Members]) -> str:
     return holder("set", set_name(key, version), f"type {kind}; flags interval; auto-merge", addresses)
 
 
-def state_body(ports: list[Port]) -> str:
+def state_body(ports: list[Port], inside: list[Element]) -> str:
     """Return the table that learns the state of connections where the bridge table cannot, without ports nothing."""
-    stateful = [port for port in filtered(ports) if port.stateful]
-    if not stateful:
+    if not any(port.stateful for port in filtered(ports)):
         return ""
-    bridges = {f'"{port.bridge}"' for port in stateful}
-    zones = {f'"{port.bridge}" : {port.zone}' for port in stateful if port.zone}
-    return holder("set", "bridges", "type ifname", bridges) + zone_chain(zones) + STATE_CHAINS
+    return held((STATEFUL,), inside) + zone_chain(ZONES, inside) + STATE_CHAINS
 
 
-def zone_chain(zones: set[str]) -> str:
+def zone_chain(zones: Holder, inside: list[Element]) -> str:
     """Return what gives the connections of each network that may share addresses with another a zone of their own."""
-    if not zones:
+    if not any(one == zones for one, _element in inside):
         return ""
     rules = ["type filter hook prerouting priority -290; policy accept;", "ct zone set iifname map @zones"]
-    return holder("map", "zones", "typeof iifname : ct zone", zones) + nftext.chain("zone", rules)
+    return held((zones,), inside) + nftext.chain("zone", rules)

@@ -36,6 +36,7 @@ for tap in $(sed -n "s/.*<target dev=['\\"]\\(tap[0-9a-f]\\{{11\\}}\\)['\\"].*/\
     [ -e "$1" ] || continue
     [ -e "/sys/class/net/$tap/brport" ] || missing=yes
     taps="$taps $tap" quoted="$quoted${{quoted:+, }}\\"$tap\\""
+    grep -q '"filtered": true' "$1" && filtered="$filtered${{filtered:+, }}\\"$tap\\""
 done
 [ -n "$taps" ] || exit 0
 loaded() {{ # whether the chain looks into the map, and the map has all these taps
@@ -58,7 +59,7 @@ from virtfleet._network.host import Host
 from virtfleet._network.plug import replay
 
 try:
-    replay(Host(sys.argv[1], sys.argv[2]), sys.argv[3:])
+    replay(Host(sys.argv[1], sys.argv[2], 10.0), sys.argv[3:])  # libvirt waits meanwhile
 except ItemError as error:
     sys.exit("virtfleet: " + str(error))
 """
@@ -69,19 +70,24 @@ SOURCES = (
     "_bulk",
     "_model.errors",
     "_model.membership",
+    "_model.qos",
+    "_network.addresses4",
     "_network.backends",
     "_network.bridge",
     "_network.ctmark",
+    "_network.delta",
     "_network.flows",
     "_network.groups",
     "_network.host",
     "_network.links",
+    "_network.load",
     "_network.members",
     "_network.nat",
     "_network.nft",
     "_network.nftext",
     "_network.plug",
     "_network.port",
+    "_network.qos",
     "_network.rules",
     "_network.ruleset",
     "_network.saved",

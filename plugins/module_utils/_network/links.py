@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -14,21 +13,27 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .._model.errors import ItemError
+from . import addresses4
 
 SYSFS = "/sys/class/net"
 # Every link of ours carries this in its alias, so that a link of somebody else with such a name is left alone.
 OURS = "virtfleet:"
 # The first of the link groups that a deletion may use for a moment; any number that nobody has will do.
 GROUP = 7666
+# What the names of links of kind ifb begin with: sysfs does not tell that kind.
+IFB = "vfi"
+GRACE = 2.0  # seconds
+MULTI_QUEUE = 0x0100  # of tun_flags, linux/if_tun.h
 
 
 @dataclass(frozen=True)
 class Link:
-    """A tap, a bridge or a vxlan link.
+    """A tap, a bridge, a vxlan link or an ifb.
 
     `addresses` have a prefix ("10.0.0.1/24"); others on the link are not looked at. `guard` makes the bridge cut off a
     guest that speaks spanning tree to it: such frames go to a bridge with STP on without passing any rule of nftables.
     An `isolated` port of a bridge is kept from its other isolated ports.
+    A `queued` tap may have several queues; one that a guest has open stays as it is.
     `tunnel` is how a vxlan link is made ("id 100 local 10.0.0.1"); it is not read back, but part of the alias.
     """
 
@@ -43,6 +48,7 @@ class Link:
     guard: bool = False
     isolated: bool = False
     tunnel: str = ""
+    queued: bool = False
 
 
 def attribute(name: str, *path: str) -> str:
@@ -65,7 +71,19 @@ def kind_of(name: str) -> str:
         return "bridge"
     if "DEVTYPE=vxlan" in attribute(name, "uevent"):
         return "vxlan"
-    return "tap" if os.path.exists(os.path.join(SYSFS, name, "tun_flags")) else "other"
+    if os.path.exists(os.path.join(SYSFS, name, "tun_flags")):
+        return "tap"
+    return "ifb" if name.startswith(IFB) else "other"
+
+
+def queued(name: str) -> bool:
+    """Say whether a tap may have several queues."""
+    return bool(int(attribute(name, "tun_flags") or "0", 16) & MULTI_QUEUE)
+
+
+def in_use(name: str) -> bool:
+    """Say whether a guest has the tap open."""
+    return attribute(name, "carrier") == "1"
 
 
 def master_of(name: str) -> str:
@@ -85,7 +103,7 @@ def read(wanted: Link, addresses: dict[str, set[str]]) -> Link | None:
         name=wanted.name,
         kind=kind_of(wanted.name),
         alias=attribute(wanted.name, "ifalias"),
-        mac=attribute(wanted.name, "address"),
+        mac=attribute(wanted.name, "address") if wanted.mac else "",
         mtu=int(attribute(wanted.name, "mtu") or 0),
         master=master_of(wanted.name),
         addresses=tuple(address for address in wanted.addresses if address in have),
@@ -93,17 +111,8 @@ def read(wanted: Link, addresses: dict[str, set[str]]) -> Link | None:
         guard=attribute(wanted.name, "brport", "bpdu_guard") == "1",
         isolated=attribute(wanted.name, "brport", "isolated") == "1",
         tunnel=wanted.tunnel,
+        queued=wanted.queued if wanted.kind != "tap" or in_use(wanted.name) else queued(wanted.name),
     )
-
-
-def read_addresses() -> dict[str, set[str]]:
-    """Return the IPv4 addresses with prefix of every link that has one."""
-    answer = ip("-j", "-4", "address", "show").stdout
-    return {
-        link["ifname"]: {f"{one['local']}/{one['prefixlen']}" for one in link.get("addr_info", []) if "local" in one}
-        for link in json.loads(answer or "[]")
-        if link.get("ifname")
-    }
 
 
 def ours() -> dict[str, str]:
@@ -128,10 +137,16 @@ def refusal(wanted: Link, actual: Link | None) -> str:
 def commands(wanted: Link, actual: Link | None) -> list[str]:
     """Return the lines of `ip -batch` that make the actual link the wanted one."""
     lines = []
+    if actual is not None and actual.queued != wanted.queued:
+        lines.append(f"link delete {wanted.name}")
+        actual = None
     if actual is None:
         if wanted.kind == "tap":
-            lines.append(f"tuntap add dev {wanted.name} mode tap")
+            lines.append(f"tuntap add dev {wanted.name} mode tap{' multi_queue' if wanted.queued else ''}")
             # Or the host would greet the guest over IPv6. A kernel without IPv6 refuses this line, and needs it not.
+            lines.append(f"link set dev {wanted.name} addrgenmode none")
+        elif wanted.kind == "ifb":
+            lines.append(f"link add name {wanted.name} type ifb")
             lines.append(f"link set dev {wanted.name} addrgenmode none")
         elif wanted.kind == "vxlan":
             lines.append(f"link add name {wanted.name} type vxlan {wanted.tunnel} dstport 4789 nolearning")
@@ -142,7 +157,8 @@ def commands(wanted: Link, actual: Link | None) -> list[str]:
             lines.append(f"link add name {wanted.name} {options}")
     if actual is None or actual != wanted:
         master = f" master {wanted.master}" if wanted.master else ""
-        options = f"alias {wanted.alias} address {wanted.mac} mtu {wanted.mtu}"
+        address = f" address {wanted.mac}" if wanted.mac else ""  # the kernel lets nobody give one to an ifb
+        options = f"alias {wanted.alias}{address} mtu {wanted.mtu}"
         lines.append(f"link set dev {wanted.name} {options}{master} up")
         if wanted.master:
             switches = {"guard": wanted.guard, "isolated": wanted.isolated}
@@ -200,14 +216,18 @@ def delete(names: list[str]) -> dict[str, str]:
     return {name: errors.get(name) or errors.get("", "it is still there") for name in names if exists(name)}
 
 
-def unproven(wanted: Iterable[Link], deadline: float) -> dict[str, Link | None]:
-    """Wait until every link is as wanted; return those that are not after so many seconds, as they are."""
-    end = time.monotonic() + deadline
+def unproven(wanted: Iterable[Link], deadline: float, hopeless: Iterable[str] = ()) -> dict[str, Link | None]:
+    """Wait until every link is as wanted; return those that are not after so many seconds, as they are.
+
+    Those that ip complained of are not waited for long: what it does stands when it is done.
+    """
+    started = time.monotonic()
     pending = list(wanted)
     while True:
-        addresses = read_addresses() if any(link.addresses for link in pending) else {}
+        addresses = addresses4.read() if any(link.addresses for link in pending) else {}
         actual = {link.name: read(link, addresses) for link in pending}
         pending = [link for link in pending if actual[link.name] != link]
-        if not pending or time.monotonic() >= end:
+        waits = deadline if {link.name for link in pending} - set(hopeless) else min(deadline, GRACE)
+        if not pending or time.monotonic() >= started + waits:
             return {link.name: actual[link.name] for link in pending}
         time.sleep(0.05)

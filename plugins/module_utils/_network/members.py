@@ -32,7 +32,7 @@ class Members:
 
     def of_version(self, version: int) -> list[str]:
         """Return those of one IP version."""
-        return [one for one in self.addresses if ipaddress.ip_network(one).version == version]
+        return [one for one in self.addresses if (":" in one) == (version == 6)]
 
 
 def path_of(state_dir: str) -> str:
@@ -76,9 +76,14 @@ def _checked(key: str, text: str) -> str:
 
 def keys(ports: Iterable[Port]) -> set[str]:
     """Return the groups that rules of the ports name, and their vxlan networks."""
-    ports = list(ports)
-    tunnels = {tunnel(port.network) for port in ports if port.type == "vxlan"}
-    return tunnels | {rule.group for port in ports for rule in port.rules if rule.group}
+    found = set()
+    for port in ports:
+        if port.type == "vxlan":
+            found.add(tunnel(port.network))
+        for rule in port.rules:
+            found.add(rule.group)
+    found.discard("")
+    return found
 
 
 def merged(known: Mapping[str, Members], new: Mapping[str, Members]) -> dict[str, Members]:

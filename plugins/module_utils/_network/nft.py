@@ -4,20 +4,20 @@
 """Loading our ruleset, and knowing whether it still stands as we loaded it. Private.
 
 What was loaded is remembered in the run directory, which a reboot empties as it empties the kernel's tables: the digest
-of our text, and the digest of what the kernel listed right after. Whoever flushes the ruleset or takes an element out
-changes the listing.
+of what the rules are made of, and the number that the kernel gave its rules with them. Whoever changes any rule of the
+host changes that number; then what the kernel lists is compared with what it lists of the same rules loaded elsewhere.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import os
 import re
 import socket
 import struct
 import subprocess
+from collections.abc import Callable
 
 from .._model.errors import ItemError
 from .groups import STATE
@@ -62,15 +62,28 @@ def tracks_bridges() -> bool:
     return True
 
 
-def digest(content: str) -> str:
-    """Return the digest of a text."""
-    return hashlib.sha256(content.encode()).hexdigest()
-
-
 def listing() -> str:
     """Return our tables as the kernel has them, empty when there are none."""
     names = [line.partition(" ")[2] for line in nft("list", "tables").splitlines()]
     return "".join(nft("list", "table", *name.split()) for name in sorted(OURS.intersection(names)))
+
+
+def blocks(listed: str) -> list[str]:
+    """Return the chains and sets of a listing, each with its table: in which order they were made means nothing."""
+    found, table = [], ""
+    for part in re.split(r"\n(?=\t(?:chain|set|map) |table )", "\n" + listed):
+        table = part.partition("\n")[0] if part.startswith("table ") else table
+        found.append(f"{table}\n{part.rstrip(chr(10) + '}' + chr(9) + ' ')}")
+    return sorted(found)
+
+
+def meant(rules: str) -> str:
+    """Return what the kernel lists of these rules, loaded into an empty network namespace of their own."""
+    words = ["unshare", "--net", "sh", "-c", "nft -f - && nft list ruleset"]
+    try:
+        return subprocess.run(words, input=rules, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return "cannot be told"
 
 
 def note(run_dir: str) -> str:
@@ -88,27 +101,32 @@ def generation() -> int:
     return 0
 
 
-def stands(rules: str, run_dir: str) -> bool:
-    """Say whether these rules are what was loaded last and nobody changed them since.
+def stands(key: str, rules: Callable[[], str], run_dir: str) -> int:
+    """Return the generation in which the kernel has exactly these rules, 0 if it has others.
 
-    Where nobody changed any rule at all, which the kernel counts, ours need not be listed to be compared.
+    Where they were loaded last, and nobody changed any rule of the host since, which the kernel counts, they need not
+    be listed to be compared. `key` is the digest of all that they are made of.
     """
     remembered: list[str] = []
     with contextlib.suppress(OSError), open(note(run_dir), encoding="ascii") as file:
         remembered = file.read().split()
-    if len(remembered) != 3 or remembered[0] != digest(rules):
-        return False
-    untouched = remembered[2] != "0" and remembered[2] == str(generation())
-    return untouched or remembered[1] == digest(listing())
+    now = generation()
+    if len(remembered) != 2 or remembered[0] != key:
+        return 0
+    if now and remembered[1] == str(now):
+        return now
+    return (now or -1) if blocks(listing()) == blocks(meant(rules())) else 0
 
 
-def load(rules: str, run_dir: str) -> None:
-    """Replace our tables by these in one transaction; no frame meets half of it."""
+def load(rules: str, run_dir: str, key: str, since: int = 0) -> None:
+    """Replace our tables by these, or change those of a generation, in one transaction; no frame meets half of it.
+
+    Who is killed before the note is written leaves one of other rules, so that all is loaded again.
+    """
+    before = since or generation()
     nft("-f", "-", stdin=rules)
-    before = generation()
-    listed = digest(listing())
-    counted = before if before == generation() else 0
-    replace(note(run_dir), f"{digest(rules)} {listed} {counted}\n", 0o600)
+    after = generation()
+    replace(note(run_dir), f"{key} {after if after == before + 1 else 0}\n", 0o600)
 
 
 def blocked_forwarding() -> list[str]:

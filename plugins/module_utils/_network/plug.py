@@ -16,9 +16,9 @@ from typing import Any
 
 from .._bulk import Outcome, attempt, failed
 from .._model.errors import ItemError
-from . import flows, links, members, nft, saved, settings, tunnels, unplug
+from . import flows, links, load, members, nft, qos, saved, settings, tunnels, unplug
 from .backends import backend, links_of, settings_of, tap
-from .host import Host, World, read, rules_of
+from .host import Host, World, read
 from .links import Link
 from .members import Members
 from .port import Port, of_record, to_dict
@@ -64,6 +64,11 @@ def differences(world: World, ports: list[Port]) -> tuple[dict[str, Any], dict[s
             differ("links", link.name, asdict(actual) if actual else None, asdict(link))
     for path, value in settings.differing(settings_of(ports)).items():
         differ("settings", path, value, settings_of(ports)[path])
+    limited = qos.concerned(ports, world.saved)
+    limits = {name: one for port in limited for name, one in qos.wanted(port).items()}
+    has = qos.actual(limited) if limited else {}
+    if has != limits:
+        before["qos"], after["qos"] = qos.words(has), qos.words(limits)
     want, have = tunnels.wanted(ports, world.told), tunnels.actual(ports)
     if want != have:
         before["tunnels"], after["tunnels"] = sorted(have - want), sorted(want - have)
@@ -97,7 +102,7 @@ def plan(world: World, record: dict[str, Any]) -> Outcome:
 def regrouped(world: World) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the groups whose members change for the rules of this host, before and after, with their addresses."""
     wanted = members.of_ports(world.ports.values(), world.told)
-    known = members.of_ports(world.ports.values(), world.members)
+    known = {key: world.members[key] for key in wanted if key in world.members}
     told = {key: list(known[key].addresses) if key in known else None for key in wanted}
     after = {key: list(one.addresses) for key, one in wanted.items()}
     different = [key for key in wanted if told[key] != after[key]]
@@ -122,7 +127,8 @@ def save_and_filter(host: Host, world: World, ports: list[Port]) -> None:
     try:
         saved.write(host.state_dir, different)
         members.write(host.state_dir, groups)
-        nft.load(rules_of(final.values(), groups), host.run_dir)
+        files = {**world.files, **{port.id: saved.text(port) for port in different}}
+        load.rules(host, world, final, files, groups)
     except ItemError:
         restore(host, world, different)
         raise
@@ -131,15 +137,22 @@ def save_and_filter(host: Host, world: World, ports: list[Port]) -> None:
 
 def cut(world: World, final: dict[str, Port], groups: dict[str, Members]) -> None:
     """Cut the connections that the rules of a port no longer allow, where these have changed."""
-    changed = [
+    other = {key for key in groups if groups[key] != world.members.get(key)}
+    suspects = [
         port
         for port in final.values()
-        if port.filtered and view(port, groups) != view(world.saved.get(port.id), world.members)
+        if port.filtered and (port is not world.saved.get(port.id) or not other.isdisjoint(groups_of(port)))
     ]
+    changed = [port for port in suspects if view(port, groups) != view(world.saved.get(port.id), world.members)]
     try:
         flows.enforce(changed, groups)
     except ItemError as error:
         world.warnings.append(str(error))
+
+
+def groups_of(port: Port) -> set[str]:
+    """Return the groups that rules of the port name."""
+    return {rule.group for rule in port.rules if rule.group}
 
 
 def view(port: Port | None, groups: dict[str, Members]) -> Any:
@@ -151,10 +164,12 @@ def view(port: Port | None, groups: dict[str, Members]) -> Any:
 
 def connect(host: Host, world: World, ports: list[Port]) -> dict[str, str]:
     """Make the taps and what they hang on; return what does not stand when the deadline is over, by link."""
-    wanted = links_of(world.below, ports)
-    errors = links.make(wanted, {link.name: links.read(link, world.addresses) for link in wanted})
-    pending = links.unproven(wanted, host.deadline)
-    return {name: errors.get(name) or unlike(name, link, host.deadline) for name, link in pending.items()}
+    actual = {link: links.read(link, world.addresses) for link in links_of(world.below, ports)}
+    wanted = [link for link in actual if actual[link] != link]
+    errors = links.make(wanted, {link.name: actual[link] for link in wanted})
+    pending = links.unproven(wanted, host.deadline, errors)
+    late = {name: errors.get(name) or unlike(name, link, host.deadline) for name, link in pending.items()}
+    return {**late, **qos.limit([port for port in qos.concerned(ports, world.saved) if port.tap not in late])}
 
 
 def carry(world: World, ports: list[Port]) -> None:
@@ -169,12 +184,17 @@ def unlike(name: str, link: Link | None, deadline: float) -> str:
     return f"{name} {state} after {deadline:g} s"
 
 
-def prove(below: dict[str, Link], ports: list[Port], errors: dict[str, str]) -> None:
-    """Raise what keeps the ports from being plugged, if anything does."""
+def prove(world: World, ports: list[Port], errors: dict[str, str], fatal: bool) -> set[str]:
+    """Raise what keeps the ports from being plugged; return the taps that are there without being plugged."""
     settings.write(settings_of(ports))
-    for link in links_of(below, ports):
-        if link.name in errors:
+    late = set()
+    for link in links_of(world.below, ports):
+        if link.name in errors and not fatal and link.kind == "tap" and links.exists(link.name):
+            world.warnings.append(f"{link.name} is not plugged, and its guest goes on without: {errors[link.name]}")
+            late.add(link.name)
+        elif link.name in errors:
             raise ItemError(f"cannot plug {link.name}: {errors[link.name]}")
+    return late
 
 
 def apply(host: Host, world: World, asked: dict[str, list[Port]], outcomes: list[Outcome]) -> list[Outcome]:
@@ -184,6 +204,7 @@ def apply(host: Host, world: World, asked: dict[str, list[Port]], outcomes: list
     if not changing and regrouped(world) == ({}, {}):
         return outcomes
     try:
+        qos.lift(qos.concerned(ports, world.saved))
         save_and_filter(host, world, ports)
         errors = connect(host, world, ports)
         carry(world, ports)
@@ -198,8 +219,8 @@ def apply(host: Host, world: World, asked: dict[str, list[Port]], outcomes: list
     def step(item: dict[str, Any]) -> Outcome:
         outcome = item["outcome"]
         if outcome.changed:
-            prove(world.below, asked[outcome.name], errors)
-            told = [{**port, "plugged": True} for port in outcome.facts.get("ports", [])]
+            late = prove(world, asked[outcome.name], errors, host.fatal)
+            told = [{**port, "plugged": port["tap"] not in late} for port in outcome.facts.get("ports", [])]
             return replace(outcome, facts={"ports": told})
         return outcome
 

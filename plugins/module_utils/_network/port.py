@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
+from .._model import qos
 from .._model.errors import ItemError
 from . import rules
 from .rules import Rule
@@ -29,6 +30,8 @@ class Port:
     `rules` are what its security groups let pass, if they are about it at all (`filtered`); with `stateful` answers to
     it pass too. `pairs` are what it may send from beside its own ("52:54:00:00:00:01 10.0.0.9/32").
     `zone` is the kernel's of the connections of its network, where addresses may be those of another network too.
+    `egress` and `ingress` limit what the guest sends and receives: kilobits a second, kilobits at once. A tap with
+    several `queues` is of another kind than one with one.
     `vni` and `local` are of vxlan: the number of the network, and the address from which this host carries it.
     """
 
@@ -53,6 +56,13 @@ class Port:
     isolated: bool = False
     vni: int = 0
     local: str = ""
+    egress: tuple[int, ...] = ()
+    ingress: tuple[int, ...] = ()
+    queues: int = 1
+
+
+NEW = {field.name: field.default for field in fields(Port)}
+NEEDED = {name for name, default in NEW.items() if default is MISSING}
 
 
 def tap_name(port_id: str) -> str:
@@ -74,7 +84,7 @@ def parsed(what: str, key: str, convert: Any, *values: Any) -> Any:
     """Return the converted value; what cannot be converted is the request's fault."""
     try:
         return convert(*values)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, LookupError) as error:
         raise ItemError(f"{what} has a wrong {key}: {error}", fault="request")
 
 
@@ -108,6 +118,7 @@ def from_record(record: dict[str, Any], position: int) -> Port:
     place = (str(record.get("project") or "default"), str(values.get("network")))
     mac = needed({"mac": str(values.get("mac") or "").lower()}, "mac", what, MAC)
     vni = parsed(what, "vni", int, values.get("vni") or 0)
+    limits = parsed(what, "qos", qos.limits, values.get("qos") or [])
     return Port(
         id=port_id,
         instance=record["name"],
@@ -129,6 +140,9 @@ def from_record(record: dict[str, Any], position: int) -> Port:
         stateful=all(one.get("stateful", True) for one in groups or []),
         rules=rules.of_groups(groups or [], what, place) if guarded else (),
         isolated=values.get("port_isolated") is True,
+        egress=limits.get("egress", ()),
+        ingress=limits.get("ingress", ()),
+        queues=parsed(what, "number of queues", qos.queues, record),
         vni=vni,
         zone=(vni - 1) % 65535 + 1 if vni else 0,
         pairs=tuple(sorted({pair(one, mac, what) for one in values.get("allowed_address_pairs") or [] if guarded})),
@@ -161,9 +175,14 @@ def plain(value: Any) -> Any:
 
 def from_dict(values: dict[str, Any]) -> Port:
     """Return the port that to_dict was given; keys of a later version are left out."""
-    known = {field.name for field in fields(Port)} & set(values)
-    given = {key: tuple(values[key]) if isinstance(values[key], list) else values[key] for key in known}
-    return Port(**{**given, "rules": tuple(rules.from_dict(one) for one in given.get("rules") or ())})
+    given = {key: tuple(one) if isinstance(one, list) else one for key, one in values.items() if key in NEW}
+    given["rules"] = tuple(map(rules.from_dict, given.get("rules") or ()))
+    lost = NEEDED - set(given)
+    if lost:
+        raise TypeError(f"without {', '.join(sorted(lost))}")
+    port = Port.__new__(Port)  # by its fields at once: a host may have saved hundreds
+    vars(port).update(NEW, **given)
+    return port
 
 
 def link_local(mac: str) -> str:

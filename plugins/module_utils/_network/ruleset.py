@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The nftables ruleset of a host, as text, from its saved ports. Pure: the same ports give the same bytes. Private.
 
-One transaction replaces our tables and nothing else. A port adds elements to sets and maps and never a rule (but for
-address pairs that are ranges), so a frame costs the same few lookups with one port and with five hundred.
+One transaction replaces our tables and nothing else, or (delta.py) only what a few ports change in them. A port adds
+elements to sets and maps and never a rule (but for address pairs that are ranges), so a frame costs the same few
+lookups with one port and with five hundred.
 
 Who may send what (nft evaluates `guests` by the tap a frame comes from; a tap that is not in it is not ours):
 
@@ -27,11 +28,24 @@ from typing import Any
 
 from . import groups
 from .members import Members
-from .nftext import chain, fresh, holder
+from .nftext import Element, chain, fresh, held
 from .port import Port, link_local
 
-GUARD = "virtfleet"
+GUARD = groups.GUARD
 NAT = "virtfleet_nat"
+
+GUESTS = (f"bridge {GUARD}", "map", "guests", "type ifname : verdict")
+MACS = (f"bridge {GUARD}", "set", "macs", "type ifname . ether_addr")
+ADDRESSES = {
+    version: (f"bridge {GUARD}", "set", f"addresses{version}", f"type ifname . ether_addr . ipv{version}_addr")
+    for version in (4, 6)
+}
+TARGETS = (f"bridge {GUARD}", "set", "targets", "typeof iifname . @th,64,128")
+GUARD_HOLDERS = (GUESTS, MACS, ADDRESSES[4], ADDRESSES[6], TARGETS)
+INSIDE = (f"ip {NAT}", "set", "inside", "type ipv4_addr; flags interval; auto-merge")
+BRIDGES = (f"ip {NAT}", "set", "bridges", "type ifname")
+WITHIN = (f"ip {NAT}", "set", "within", "type ifname . ifname")
+NAT_HOLDERS = (INSIDE, BRIDGES, WITHIN)
 
 # nft 1.0.6 has no `icmpv6 taddr`: the target of a neighbour message is the 128 bits after 64 bits of ICMPv6 header.
 GUARD_CHAINS = """\
@@ -136,23 +150,18 @@ def pairs_of(port: Port) -> list[tuple[str, Any]]:
     return [(mac, ipaddress.ip_network(network)) for mac, _blank, network in parts]
 
 
-def guard_sets(ports: list[Port]) -> str:
-    """Return the sets that the guard chains look into."""
-    guarded = [port for port in ports if port.port_security]
-    own = [(port.tap, mac, address) for port in guarded for mac, address in own_addresses(port) if port.addresses]
-    own4 = [f'"{tap}" . {mac} . {address}' for tap, mac, address in own if address.version == 4]
-    own6 = [(tap, mac, address) for tap, mac, address in own if address.version == 6]
-    macs = [f'"{port.tap}" . {mac}' for port in guarded for mac in (port.mac, *(one for one, _net in pairs_of(port)))]
-    targets = [f'"{tap}" . {int(one):#034x}' for tap, _mac, one in own6]
-    return (
-        holder("map", "guests", "type ifname : verdict", (f'"{port.tap}" : {verdict(port)}' for port in ports))
-        + holder("set", "macs", "type ifname . ether_addr", macs)
-        + holder("set", "addresses4", "type ifname . ether_addr . ipv4_addr", own4)
-        + holder(
-            "set", "addresses6", "type ifname . ether_addr . ipv6_addr", (f'"{t}" . {m} . {a}' for t, m, a in own6)
-        )
-        + holder("set", "targets", "typeof iifname . @th,64,128", targets)
-    )
+def guard_elements(port: Port) -> list[Element]:
+    """Return what the port adds to the sets that the guard chains look into."""
+    tap = f'"{port.tap}"'
+    found = [(GUESTS, f"{tap} : {verdict(port)}")]
+    if not port.port_security:
+        return found
+    found += [(MACS, f"{tap} . {mac}") for mac in (port.mac, *(one for one, _net in pairs_of(port)))]
+    for mac, address in own_addresses(port) if port.addresses else ():
+        found.append((ADDRESSES[address.version], f"{tap} . {mac} . {address}"))
+        if address.version == 6:
+            found.append((TARGETS, f"{tap} . {int(address):#034x}"))
+    return found
 
 
 def pair_chains(ports: list[Port]) -> str:
@@ -173,15 +182,24 @@ def pair_chains(ports: list[Port]) -> str:
     return "".join(chain(name, body) for name, body in bodies.items())
 
 
-def nat_sets(ports: list[Port]) -> str:
-    """Return the sets that the masquerade looks into."""
-    inside = {str(ipaddress.ip_interface(gateway).network) for port in ports for gateway in port.gateways}
-    bridges = {port.bridge for port in ports}
-    return (
-        holder("set", "inside", "type ipv4_addr; flags interval; auto-merge", inside)
-        + holder("set", "bridges", "type ifname", (f'"{bridge}"' for bridge in bridges))
-        + holder("set", "within", "type ifname . ifname", (f'"{bridge}" . "{bridge}"' for bridge in bridges))
-    )
+@functools.lru_cache(maxsize=4096)
+def network_of(gateway: str) -> str:
+    """Return the network that a gateway with prefix is in."""
+    return str(ipaddress.ip_interface(gateway).network)
+
+
+def nat_elements(port: Port) -> list[Element]:
+    """Return what the port adds to the sets that the masquerade looks into; ports of a network add the same."""
+    if port.type != "nat":
+        return []
+    bridge = f'"{port.bridge}"'
+    inside = [(INSIDE, network_of(gateway)) for gateway in port.gateways]
+    return [*inside, (BRIDGES, bridge), (WITHIN, f"{bridge} . {bridge}")]
+
+
+def elements(port: Port, native: bool) -> list[Element]:
+    """Return all that the port adds to sets and maps."""
+    return [*guard_elements(port), *nat_elements(port), *groups.elements(port, native)]
 
 
 def text(ports: Iterable[Port], members: Mapping[str, Members] | None = None, native: bool = False) -> str:
@@ -190,11 +208,11 @@ def text(ports: Iterable[Port], members: Mapping[str, Members] | None = None, na
     `members` are those of the groups that rules name, `native` whether the kernel tracks connections of bridges itself.
     """
     ports = sorted(ports, key=lambda port: port.id)
-    routed = [port for port in ports if port.type == "nat"]
-    guard = guard_sets(ports) + pair_chains(ports) + GUARD_CHAINS if ports else ""
-    state = "" if native else groups.state_body(ports)
+    inside = [one for port in ports for one in elements(port, native)]
+    guard = held(GUARD_HOLDERS, inside) + pair_chains(ports) + GUARD_CHAINS if ports else ""
+    routed = any(port.type == "nat" for port in ports)
     return (
-        fresh(f"bridge {GUARD}", guard + groups.body(ports, members or {}, native))
-        + fresh(f"ip {NAT}", nat_sets(routed) + NAT_CHAINS if routed else "")
-        + fresh(f"inet {groups.STATE}", state)
+        fresh(f"bridge {GUARD}", guard + groups.body(ports, members or {}, native, inside))
+        + fresh(f"ip {NAT}", held(NAT_HOLDERS, inside) + NAT_CHAINS if routed else "")
+        + fresh(f"inet {groups.STATE}", "" if native else groups.state_body(ports, inside))
     )

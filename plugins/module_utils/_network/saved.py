@@ -14,6 +14,9 @@ from collections.abc import Iterable, Iterator
 from .._model.errors import ItemError
 from .port import Port, from_dict, to_dict
 
+# The folders: of ports, and of networks that are kept without any (kept.py).
+PORTS, NETWORKS = "ports", "networks"
+
 
 @contextlib.contextmanager
 def lock(run_dir: str) -> Iterator[None]:
@@ -41,50 +44,74 @@ def replace(path: str, content: str | bytes, mode: int) -> None:
         raise ItemError(f"cannot write {path}: {error.strerror}")
 
 
-def folder(state_dir: str) -> str:
-    """Return the folder of the port files."""
-    return os.path.join(state_dir, "ports")
+def folder(state_dir: str, kind: str = PORTS) -> str:
+    """Return the folder of the files of a kind."""
+    return os.path.join(state_dir, kind)
 
 
-def path_of(state_dir: str, port_id: str) -> str:
+def path_of(state_dir: str, port_id: str, kind: str = PORTS) -> str:
     """Return the file of a port."""
-    return os.path.join(folder(state_dir), f"{port_id}.json")
+    return os.path.join(folder(state_dir, kind), f"{port_id}.json")
 
 
-def read(state_dir: str) -> dict[str, Port]:
-    """Return every saved port by its id; a file that cannot be read stops us, for its port would lose its rules."""
-    ports = {}
+def contents(state_dir: str, kind: str = PORTS) -> dict[str, bytes]:
+    """Return the files of a kind as they are, by the id of the port."""
+    found = {}
     with contextlib.suppress(FileNotFoundError):
-        for name in sorted(os.listdir(folder(state_dir))):
+        for name in sorted(os.listdir(folder(state_dir, kind))):
             if not name.endswith(".json"):
                 continue
-            path = os.path.join(folder(state_dir), name)
             try:
-                with open(path, encoding="utf-8") as file:
-                    port = from_dict(json.load(file))
-            except (OSError, ValueError, TypeError) as error:
-                raise ItemError(f"the saved port {path} cannot be read ({error}): remove it and run again")
-            ports[port.id] = port
+                with open(f"{folder(state_dir, kind)}/{name}", "rb", buffering=0) as file:
+                    found[name[:-5]] = file.readall()
+            except OSError as error:
+                raise unreadable(path_of(state_dir, name[:-5], kind), error)
+    return found
+
+
+def unreadable(path: str, error: Exception) -> ItemError:
+    """Return the error of a file that stops us, for its port would lose its rules."""
+    return ItemError(f"the saved port {path} cannot be read ({error}): remove it and run again")
+
+
+def parsed(state_dir: str, files: dict[str, bytes], kind: str = PORTS) -> dict[str, Port]:
+    """Return the ports of the files by their id."""
+    ports = {}
+    for name, content in files.items():
+        try:
+            port = from_dict(json.loads(content))
+        except (ValueError, TypeError, LookupError, AttributeError) as error:
+            raise unreadable(path_of(state_dir, name, kind), error)
+        ports[port.id] = port
     return ports
 
 
-def write(state_dir: str, ports: Iterable[Port]) -> None:
+def read(state_dir: str, kind: str = PORTS) -> dict[str, Port]:
+    """Return every saved port by its id."""
+    return parsed(state_dir, contents(state_dir, kind), kind)
+
+
+def text(port: Port) -> bytes:
+    """Return the file that keeps the port."""
+    return (json.dumps(to_dict(port), indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def write(state_dir: str, ports: Iterable[Port], kind: str = PORTS) -> None:
     """Save the ports, each in a file of its own."""
     try:
-        os.makedirs(folder(state_dir), mode=0o700, exist_ok=True)
+        os.makedirs(folder(state_dir, kind), mode=0o700, exist_ok=True)
     except OSError as error:
-        raise ItemError(f"cannot create {folder(state_dir)}: {error.strerror}")
+        raise ItemError(f"cannot create {folder(state_dir, kind)}: {error.strerror}")
     for port in ports:
-        text = json.dumps(to_dict(port), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-        replace(path_of(state_dir, port.id), text, 0o600)
+        replace(path_of(state_dir, port.id, kind), text(port), 0o600)
 
 
-def remove(state_dir: str, ports: Iterable[Port]) -> None:
+def remove(state_dir: str, ports: Iterable[Port], kind: str = PORTS) -> None:
     """Forget the ports; one that is not saved is no error."""
     for port in ports:
         try:
-            os.unlink(path_of(state_dir, port.id))
+            os.unlink(path_of(state_dir, port.id, kind))
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise ItemError(f"cannot remove {path_of(state_dir, port.id)}: {error.strerror}")
+            raise ItemError(f"cannot remove {path_of(state_dir, port.id, kind)}: {error.strerror}")

@@ -11,7 +11,9 @@ import time
 from .._model.errors import ItemError
 from .._model.trace import Place, Trace
 from . import links, members, nft, saved, unplug
-from .host import Host, World, read, rules_of
+from .host import Host, World, key_of, native_of, read, rules_of
+from .kept import ports_in
+from .port import Port
 
 
 def host_of(place: Place) -> Host:
@@ -57,27 +59,31 @@ def remove_port(place: Place, trace: Trace) -> None:
 
 
 def stray_links(place: Place, kind: str) -> dict[str, str]:
-    """Return the taps or bridges that carry our mark and that no saved port uses: name -> what follows the mark."""
+    """Return the links of one kind that carry our mark and that no saved port uses: name -> what follows the mark."""
     ports = seen(place).saved
-    used = {port.bridge for port in ports.values()}
+    used = bridges_of(ports, place)
     marked = {name: mark for name, mark in links.ours().items() if links.kind_of(name) == kind}
-    if kind == "tap":
+    if kind in ("tap", "ifb"):
         return {name: mark for name, mark in marked.items() if mark not in ports}
     return {name: mark for name, mark in marked.items() if name not in used and not ports_in(name)}
 
 
-def ports_in(bridge: str) -> list[str]:
-    """Return the links that are in the bridge."""
-    try:
-        return sorted(os.listdir(os.path.join(links.SYSFS, bridge, "brif")))
-    except OSError:
-        return []
+def bridges_of(ports: dict[str, Port], place: Place) -> set[str]:
+    """Return the bridges of the saved ports and of the networks that are kept without any."""
+    return {port.bridge for port in [*ports.values(), *saved.read(place.state_dir, saved.NETWORKS).values()]}
 
 
 def find_links(place: Place, kind: str, evidence: str) -> list[Trace]:
     """Return the links of one kind that belong to no saved port."""
     return [
-        Trace(kind, name, evidence.format(name=name, mark=mark), f"ip link delete {name}", age=age, old=age)
+        Trace(
+            "tap" if kind == "ifb" else kind,
+            name,
+            evidence.format(name=name, mark=mark),
+            f"ip link delete {name}",
+            age=age,
+            old=age,
+        )
         for name, mark in stray_links(place, kind).items()
         for age in [age_of(os.path.join(links.SYSFS, name))]
     ]
@@ -85,7 +91,8 @@ def find_links(place: Place, kind: str, evidence: str) -> list[Trace]:
 
 def find_taps(place: Place) -> list[Trace]:
     """Return the taps of ours without a saved port."""
-    return find_links(place, "tap", "tap {name} is ours, of port {mark}, and that port is not saved")
+    told = "{name} is ours, of port {mark}, and that port is not saved"
+    return [*find_links(place, "tap", f"tap {told}"), *find_links(place, "ifb", f"limit {told}")]
 
 
 def find_bridges(place: Place) -> list[Trace]:
@@ -98,7 +105,7 @@ def remove_link(place: Place, trace: Trace) -> None:
     with saved.lock(place.run_dir):
         ports = read(host_of(place)).saved
         marked = links.ours()
-        used = marked.get(trace.name) in ports or trace.name in {port.bridge for port in ports.values()}
+        used = marked.get(trace.name) in ports or trace.name in bridges_of(ports, place)
         if trace.name not in marked or used or ports_in(trace.name):
             raise ItemError(f"{trace.name} is in use now: nothing was removed")
         for name, why in links.delete([trace.name]).items():
@@ -139,5 +146,7 @@ def find_rules(place: Place) -> list[Trace]:
 def remove_rules(place: Place, trace: Trace) -> None:
     """The tables of ours are what the saved ports want, which is none where no port is saved."""
     with saved.lock(place.run_dir):
-        ports = saved.read(place.state_dir).values()
-        nft.load(rules_of(ports, members.of_ports(ports, members.read(place.state_dir))), place.run_dir)
+        files = saved.contents(place.state_dir)
+        ports = saved.parsed(place.state_dir, files).values()
+        groups = members.of_ports(ports, members.read(place.state_dir))
+        nft.load(rules_of(ports, groups), place.run_dir, key_of(files, groups, native_of(ports)))

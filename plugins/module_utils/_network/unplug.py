@@ -13,8 +13,8 @@ from typing import Any
 
 from .._bulk import Outcome, attempt
 from .._model.errors import ItemError
-from . import links, members, nft, saved, vxlan
-from .host import Host, World, rules_of
+from . import links, load, members, saved, vxlan
+from .host import Host, World, read
 from .port import Port, tap_name, to_dict
 
 
@@ -28,9 +28,13 @@ def taps_of(world: World, record: dict[str, Any], marked: dict[str, str]) -> lis
     """Return the taps that carry our mark and one of the instance's port ids, saved or only left over."""
     ids = {port.id for port in ports_of(world, record)}
     ids |= {str(port.get("id")) for port in record.get("ports") or []}
-    unmarked = {tap_name(one) for one in ids if one in world.saved and links.exists(tap_name(one))}
-    unmarked = {tap for tap in unmarked if not links.attribute(tap, "ifalias") and links.kind_of(tap) == "tap"}
-    return sorted(unmarked | {name for name, port_id in marked.items() if port_id in ids})
+    return sorted(bare(ids & set(world.saved)) | {name for name, port_id in marked.items() if port_id in ids})
+
+
+def bare(ids: Iterable[str]) -> set[str]:
+    """Return the taps of these saved ports that a run made and did not come to mark."""
+    names = {tap_name(one) for one in ids if links.exists(tap_name(one))}
+    return {name for name in names if not links.attribute(name, "ifalias") and links.kind_of(name) == "tap"}
 
 
 def plan(world: World, record: dict[str, Any], marked: dict[str, str]) -> Outcome:
@@ -51,16 +55,18 @@ def unused(marked: dict[str, str], left: Iterable[Port]) -> list[str]:
 def remove(host: Host, ports: list[Port], taps: list[str] | None = None) -> dict[str, str]:
     """Remove taps, files and rules of the ports; return why a tap is still there, by tap."""
     marked = links.ours()
-    taps = [port.tap for port in ports if marked.get(port.tap) == port.id] if taps is None else taps
+    world = read(host)
+    ids = {port.id for port in ports}
+    taps = [*bare(ids), *(name for name, mark in marked.items() if mark in ids)] if taps is None else taps
     errors = links.delete(taps)
-    saved.remove(host.state_dir, [port for port in ports if port.tap not in errors])
-    left = list(saved.read(host.state_dir).values())
-    errors.update(links.delete(unused(marked, left)))
-    groups = members.of_ports(left, members.read(host.state_dir))
+    gone = [port for port in ports if port.tap not in errors]
+    saved.remove(host.state_dir, gone)
+    left = {key: port for key, port in world.saved.items() if port not in gone}
+    errors.update(links.delete(unused(marked, [*left.values(), *world.kept.values()])))
+    groups = members.of_ports(left.values(), world.members)
     members.write(host.state_dir, groups)
-    rules = rules_of(left, groups)
-    if not nft.stands(rules, host.run_dir):
-        nft.load(rules, host.run_dir)
+    if not world.rules or left != world.saved or groups != world.members:
+        load.rules(host, world, left, {key: world.files.get(key, b"") for key in left}, groups)
     return errors
 
 

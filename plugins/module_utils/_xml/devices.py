@@ -9,6 +9,7 @@ import posixpath
 from typing import Any
 
 from .._model import config_drive as drive
+from .._model import qos
 from .._model.errors import ItemError
 from .._model.instance import Instance
 from .._model.volume import Volume
@@ -114,11 +115,15 @@ def _add_disks(devices: Any, instance: Instance, guest: Any) -> None:
 def _add_interfaces(devices: Any, instance: Instance) -> None:
     """Write one card a port on the tap that stage port has made; without that tap the guest does not start."""
     model = chosen(instance, "hw_vif_model")
+    switched(instance, "hw_vif_multiqueue_enabled", False)
+    queues = qos.queues({"flavor": vars(instance.flavor), "image": vars(instance.image)})
     for port in instance.ports:
         card = add(devices, "interface", type_="ethernet")
         add(card, "mac", address=port.mac)
         add(card, "target", dev=port.tap, managed="no")
         add(card, "model", type_=model)
+        if queues > 1:
+            add(card, "driver", name="qemu", queues=queues)
         add(card, "mtu", size=port.mtu)
         add(card, "alias", name=f"ua-{port.id}")
 

@@ -29,6 +29,7 @@ def check(sound: dict[str, Catalogue], groups: dict[str, Any], projects: dict[st
     return [
         *images(sound["virtfleet_images"], projects),
         *networks(sound["virtfleet_networks"]),
+        *owners(sound["virtfleet_networks"], projects),
         *security.check(sound["virtfleet_security_groups"], groups),
         *server_groups(sound["virtfleet_server_groups"]),
         *keypairs(sound["virtfleet_keypairs"]),
@@ -84,6 +85,7 @@ def networks(defined: Catalogue) -> Iterator[Problem]:
         if network["type"] == "bridge" and "bridge" not in network:
             yield Problem(path, "has no 'bridge': type bridge needs the name of a bridge that is on the hosts")
         yield from tunnel_problems(path, network, defined)
+        yield from qos_problems((*path, "qos"), network.get("qos", []))
         if network["type"] == "nat" and not network.get("subnets"):
             yield Problem(path, "has no 'subnets': type nat needs at least one")
         for index, one in enumerate(network.get("subnets", [])):
@@ -100,6 +102,15 @@ def networks(defined: Catalogue) -> Iterator[Problem]:
                 )
 
 
+def owners(defined: Catalogue, projects: dict[str, Any]) -> Iterator[Problem]:
+    """Yield the networks of projects that there are not."""
+    for name, network in defined.items():
+        if network.get("project", naming.DEFAULT_PROJECT) not in projects:
+            there = dict.fromkeys(sorted(projects))
+            path = ("virtfleet_networks", name, "project")
+            yield security.not_there(path, network["project"], "virtfleet_projects", there)
+
+
 def tunnel_problems(path: Path, network: dict[str, Any], defined: Catalogue) -> Iterator[Problem]:
     """Yield what is wrong with the number of a network in the packets of the hosts."""
     if network["type"] != "vxlan":
@@ -114,6 +125,13 @@ def tunnel_problems(path: Path, network: dict[str, Any], defined: Catalogue) -> 
         yield Problem(
             (*path, "vni"), f"is {network['vni']}, which is that of network {quoted(same[0])}: give each its own"
         )
+
+
+def qos_problems(path: Path, limits: list[dict[str, Any]]) -> Iterator[Problem]:
+    """Yield a second limit of one direction."""
+    directions = [one.get("direction", "egress") for one in limits]
+    if len(set(directions)) < len(directions):
+        yield Problem(path, f"limits {directions[0]} twice: write one limit for egress and one for ingress")
 
 
 MTU = {"vxlan": 1450}
@@ -222,6 +240,7 @@ def port_of_network(name: str, network: dict[str, Any]) -> dict[str, Any]:
         **({"vni": whole["vni"]} if whole["type"] == "vxlan" else {}),
         "subnets": [whole_subnet(one) for one in whole["subnets"]],
         "port_security": whole["port_security"],
+        **({"qos": whole["qos"]} if whole.get("qos") else {}),
     }
 
 

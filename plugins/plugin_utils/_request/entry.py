@@ -184,12 +184,19 @@ def found_ports(one: Entry, path: Path, world: Any, problems: list[Problem]) -> 
         network = world.find((*place, "network"), wanted["network"], "virtfleet_networks", problems)
         if network is None:
             continue
+        if network.get("project", one["project"]) != one["project"]:
+            says = (
+                f"is {quoted(wanted['network'])}, which is for project {quoted(network['project'])} alone: take another"
+            )
+            problems.append(Problem((*place, "network"), says))
         port = catalogue.port_of_network(wanted["network"], network)
         pairs = wanted.get("allowed_address_pairs", [])
         problems += security.pair_problems(pairs, (*place, "allowed_address_pairs"))
         port["fixed_ip"] = wanted.get("fixed_ip")
         port["port_security"] = wanted.get("port_security", port["port_security"])
         port.update({"port_isolated": True} if wanted.get("port_isolated") else {})
+        port.update({"qos": wanted["qos"]} if "qos" in wanted else {})
+        problems += catalogue.qos_problems((*place, "qos"), wanted.get("qos", []))
         problems += [*fixed_ip_problems(port, (*place, "fixed_ip")), *unguarded_problems(one, port, wanted, place)]
         if not problems:
             port["security_groups"] = groups if port["port_security"] else []

@@ -161,7 +161,7 @@ def test_reloads_under_a_ping_lose_nothing(boot, node):
     def reload():
         while not stop.is_set():
             rules = sg_text(node)
-            nft.load(rules, node.host.run_dir)
+            nft.load(rules, node.host.run_dir, "again")
             loads.append(1)
 
     thread = threading.Thread(target=reload)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
-from ansible_collections.virtfleet.compute.plugins.module_utils._network import links, nft, plug, ruleset, saved
+from ansible_collections.virtfleet.compute.plugins.module_utils._network import (
+    delta,
+    links,
+    load,
+    nft,
+    plug,
+    ruleset,
+    saved,
+)
 from ansible_collections.virtfleet.compute.plugins.module_utils._network.host import rules_of
 from ansible_collections.virtfleet.compute.plugins.module_utils._network.stray import stray
 
@@ -67,6 +76,7 @@ def test_a_port_is_plugged_once(node, record, shell):
         "echo 0 > /proc/sys/net/ipv4/conf/vfnbr0/forwarding",
         "rm {state}/ports/*.json",
         "rm {run}/ports.rules",
+        "echo other 0 > {run}/ports.rules",
         "rm {run}/ports.rules; nft flush ruleset; ip link delete {tap}; ip link delete vfnbr0",
     ],
 )
@@ -189,10 +199,52 @@ def test_a_plug_that_fails_undoes_itself_and_not_the_others(node, record, monkey
     assert tap(record(2)) not in nft.listing() and not links.exists(tap(record(2)))
 
 
+def half_plugged(monkeypatch, name):
+    """Let a tap be made, and never be put on its bridge; nobody complains."""
+    real = links.commands
+    bare = [f"tuntap add dev {name} mode tap"]
+    monkeypatch.setattr(links, "commands", lambda want, have: bare if want.name == name else real(want, have))
+
+
+@pytest.mark.parametrize("fatal", [True, False])
+def test_a_port_that_is_not_plugged_in_time_is_as_fatal_as_it_shall_be(node, record, monkeypatch, fatal):
+    web, slow = record(1), record(2)
+    half_plugged(monkeypatch, tap(slow))
+    node.host = dataclasses.replace(node.host, deadline=0.3, fatal=fatal)
+    started = time.monotonic()
+    with saved.lock(node.host.run_dir):
+        world = node.world()
+        outcomes = plug.plug(node.host, world, [web, slow], [plug.plan(world, one) for one in (web, slow)])
+    assert 0.3 < time.monotonic() - started < 5
+    assert outcomes[0].facts["ports"][0]["plugged"] and not outcomes[0].error
+    told_late = f"{tap(slow)} is on bridge '' with mtu 1500 after 0.3 s"
+    if fatal:
+        assert told_late in outcomes[1].error and not links.exists(tap(slow)) and world.warnings == []
+        assert [port.instance for port in saved.read(node.host.state_dir).values()] == ["vfn-1"]
+        return
+    assert outcomes[1].error == "" and not outcomes[1].facts["ports"][0]["plugged"]
+    assert told_late in world.warnings[0] and links.exists(tap(slow)) and tap(slow) in nft.listing()
+    monkeypatch.undo()
+    assert told(node.plug(web, slow)) == [SAME, DONE]
+    assert links.master_of(tap(slow)) == "vfnbr0"
+
+
+def test_what_cannot_be_is_not_waited_for(node, record, monkeypatch):
+    def commands(wanted, actual, real=links.commands):
+        return ["link set dev vfnnone up"] if wanted.name == tap(record(2)) else real(wanted, actual)
+
+    monkeypatch.setattr(links, "commands", commands)
+    node.host = dataclasses.replace(node.host, deadline=300)
+    started = time.monotonic()
+    assert "Cannot find device" in node.plug(record(2))[0].error
+    assert time.monotonic() - started < 10
+
+
 def test_rules_that_cannot_be_loaded_change_nothing(node, record, monkeypatch):
     node.plug(record(1))
     stood = nft.listing()
-    monkeypatch.setattr(plug, "rules_of", lambda ports, known: rules_of(ports, known) + "nonsense\n")
+    monkeypatch.setattr(load, "rules_of", lambda ports, known: rules_of(ports, known) + "nonsense\n")
+    monkeypatch.setattr(delta, "change", lambda *given: "nonsense\n")
     outcomes = node.plug(record(1), record(2))
     assert told(outcomes[:1]) == [SAME] and "nft refused the rules of this host" in outcomes[1].error
     assert nft.listing() == stood and not links.exists(tap(record(2)))
@@ -264,6 +316,18 @@ def test_runs_at_the_same_time_do_not_lose_each_others_rules(node, record):
     assert [port.instance for port in node.world().saved.values()] == ["vfn-0"] and node.world().rules
 
 
+def test_what_others_change_is_nothing_to_us(node, record, shell):
+    """The number of the kernel's rules is another then, and ours are listed to be compared, in whatever order."""
+    node.plug(record(1))
+    node.plug(record(2, security_groups=[{"name": "web", "rules": [{"protocol": "tcp", "ports": "80"}]}]))
+    node.plug(record(3, security_groups=[{"name": "web", "rules": [{"protocol": "tcp", "ports": "25"}]}]))
+    shell("nft add table inet theirs")
+    assert told(node.plug(record(1))) == [SAME]
+    shell("nft add element bridge virtfleet macs '{ \"vfnx\" . 52:54:00:00:00:01 }'")
+    assert told(node.plug(record(1))) == [DONE]
+    assert "vfnx" not in nft.listing()
+
+
 def test_a_hundred_ports_are_fast(node, record):
     records = [record(number) for number in range(100)]
     node.plug(record(0))
@@ -273,7 +337,7 @@ def test_a_hundred_ports_are_fast(node, record):
     assert told(node.plug(*records)) == [SAME] * 100
     again = time.monotonic()
     rules = ruleset.text(saved.read(node.host.state_dir).values())
-    loaded = min(timed(lambda: nft.load(rules, node.host.run_dir)) for attempt in range(3))
+    loaded = min(timed(lambda: nft.load(rules, node.host.run_dir, "again")) for attempt in range(3))
     one_more = time.monotonic()
     node.plug(record(200))
     one_more = time.monotonic() - one_more

@@ -90,19 +90,25 @@ def test_the_uuid_of_a_stranger_is_refused(connection):
         plan(connection, instance())
 
 
+def taken(connection, made, how):
+    """Take all steps of a plan, as the module does, and return the domain."""
+    domains.make(connection, made, how)
+    return domains.let_run(connection, made, how)
+
+
 def test_metadata_is_renewed_in_place(connection, tmp_path):
     define(connection, instance()).create()
     wanted = instance(tags=["new"], metadata={"who": NASTY})
     made = plan(connection, wanted)
     assert made.steps == ("remember",)
-    after = domains.make(connection, made, settings(tmp_path))
+    after = taken(connection, made, settings(tmp_path))
     assert after.instance == wanted and after.running == wanted
     assert plan(connection, wanted).steps == ()
 
 
 def test_a_wanted_stop_is_a_shutdown(connection, tmp_path):
     define(connection, instance()).create()
-    after = domains.make(connection, plan(connection, instance(state="stopped")), settings(tmp_path))
+    after = taken(connection, plan(connection, instance(state="stopped")), settings(tmp_path))
     assert after.power_state == "shutdown" and after.domain_id is None
 
 
@@ -146,6 +152,14 @@ class Scripted:
     def name(self):
         return "web-1"
 
+    def ID(self):
+        return -1
+
+    def XMLDesc(self, flags):
+        uuid = instance().uuid
+        devices = "<memory>1</memory><vcpu>1</vcpu><os><type>hvm</type></os><devices/>"
+        return f"<domain><name>web-1</name><uuid>{uuid}</uuid>{devices}</domain>"
+
     def state(self):
         return [self.code, 0]
 
@@ -182,6 +196,9 @@ class Host:
         self.domain.calls.append("define")
         return self.domain
 
+    def lookupByUUIDString(self, uuid):
+        return self.domain
+
 
 def plug(tmp_path, bridge="virtfleet0"):
     """Make the sysfs of a tap that is on a bridge."""
@@ -193,8 +210,12 @@ def plug(tmp_path, bridge="virtfleet0"):
 def test_a_guest_is_started_paused_checked_and_let_run(tmp_path):
     plug(tmp_path)
     domain = Scripted()
-    domains.start(domain, instance(ports=[port()]), settings(tmp_path))
-    assert domain.calls == ["create", "resume"]
+    taken(
+        Host(domain),
+        plan_present(instance(ports=[port()]), lambda one: wanted_shape(one, "/state"), None),
+        settings(tmp_path),
+    )
+    assert domain.calls == ["define", "create", "resume"]
 
 
 @pytest.mark.parametrize(
@@ -218,9 +239,19 @@ def test_a_port_that_comes_off_between_start_and_resume_stops_the_guest(tmp_path
     domain = Scripted()
     create = domain.createWithFlags
     domain.createWithFlags = lambda flags: ((tmp_path / port()["tap"] / "brport" / "bridge").unlink(), create(flags))
+    made = plan_present(instance(ports=[port()]), lambda one: wanted_shape(one, "/state"), None)
     with pytest.raises(ItemError, match="is not on its bridge virtfleet0"):
-        domains.start(domain, instance(ports=[port()]), settings(tmp_path))
-    assert domain.calls == ["create", "destroy"] and not domain.isActive()
+        taken(Host(domain), made, settings(tmp_path))
+    assert domain.calls == ["define", "create", "destroy", "undefine"] and not domain.isActive()
+
+
+def test_a_started_guest_stays_paused_until_it_is_let_run(tmp_path):
+    domain = Scripted()
+    made = plan_present(instance(), lambda one: wanted_shape(one, "/state"), None)
+    domains.make(Host(domain), made, settings(tmp_path))
+    assert domain.calls == ["define", "create"]
+    domains.let_run(Host(domain), made, settings(tmp_path))
+    assert domain.calls == ["define", "create", "resume"]
 
 
 def test_other_rules_than_the_named_ones_keep_a_guest_from_running(tmp_path):
@@ -236,7 +267,7 @@ def test_a_failed_start_undoes_its_new_definition(tmp_path, fails):
     domain = Scripted(fails)
     made = plan_present(instance(), lambda one: wanted_shape(one, "/state"), None)
     with pytest.raises(ItemError, match=r"Failed to (start|resume) web-1: no"):
-        domains.make(Host(domain), made, settings(tmp_path))
+        taken(Host(domain), made, settings(tmp_path))
     assert domain.calls[0] == "define" and domain.calls[-1] == "undefine" and not domain.isActive()
 
 

@@ -123,6 +123,10 @@ CASES = {
         ),
         KVM,
     ),
+    "queues": (
+        record(image={"properties": {"hw_vif_multiqueue_enabled": "true"}}, flavor={"vcpus": 4}, volumes=VOLUMES),
+        KVM,
+    ),
     "scsi": (record(image={"properties": {"hw_disk_bus": "scsi", "hw_cdrom_bus": "sata"}}, volumes=VOLUMES), KVM),
 }
 

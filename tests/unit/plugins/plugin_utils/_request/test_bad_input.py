@@ -202,8 +202,15 @@ BAD = [
         {"type": "vxlan"},
         "virtfleet_networks.lan has no 'vni': type vxlan needs a number from 1 to 16777215 of its own",
     ),
+    (
+        (*LAN, "qos"),
+        [{"max_kbps": 5}, {"direction": "egress", "max_kbps": 6}],
+        "virtfleet_networks.lan.qos limits egress twice: write one limit for egress and one for ingress",
+    ),
+    ((*LAN, "qos"), [{"max_kbps": 0}], "virtfleet_networks.lan.qos[0].max_kbps is 0: it must be at least 1"),
     ((*LAN, "vni"), 5, "virtfleet_networks.lan.vni does not go with type nat: only vxlan has one"),
     ((*LAN, "vni"), 2**24, "virtfleet_networks.lan.vni is 16777216: it must be at most 16777215"),
+    ((*LAN, "project"), "nobody", "virtfleet_networks.lan.project is 'nobody', which is not in virtfleet_projects: "),
     (
         (*LAN, "type"),
         "bridge",
@@ -572,6 +579,10 @@ PAIRS = [
     (
         [(LAN, {"type": "vxlan", "vni": 7}), (("virtfleet_networks", "red"), {"type": "vxlan", "vni": 7})],
         "virtfleet_networks.red.vni is 7, which is that of network 'lan': give each its own",
+    ),
+    (
+        [((*LAN, "project"), "ops"), (("virtfleet_projects", "ops"), {})],
+        f"{I0}.networks[0].network is 'lan', which is for project 'ops' alone: take another",
     ),
     (
         [((*WEB, "flavour"), "m1.small"), ((*WEB, "flavor"), None)],

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
-from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.cells import choose, layout, leaves
+from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.cell_tree import layout, leaves
+from ansible_collections.virtfleet.compute.plugins.plugin_utils._scheduler.cells import choose
 
 FLEETS = sorted((pathlib.Path(__file__).parent / "cells").glob("*.yml"))
 HOST = {

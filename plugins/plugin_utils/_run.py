@@ -1,0 +1,36 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the stages on the controller hand to each other: the variable `virtfleet_run`, registered by each. Private.
+
+It is a mapping of `instances`, the records of the whole run, and of what else later stages need: `run_id`; `decision`,
+the scheduler's record; `members`, what hosts are to be told of security groups; `lease_due`, when claims are to be
+renewed; `unsettled`, whether stage settle has something to do. It is read as it is: to template a hundred records costs
+half a second each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+Record = dict[str, Any]
+
+RUN = "virtfleet_run"
+KEPT = ("run_id", "decision", "members", "lease_due", "unsettled")
+
+
+def run_of(variables: Mapping[str, Any]) -> Record:
+    """Return what the stage before left."""
+    return dict(variables.get(RUN) or {})
+
+
+def handed_on(run: Mapping[str, Any], instances: Iterable[Record], **more: Any) -> Record:
+    """Return what the next stage finds."""
+    return {**{key: run[key] for key in KEPT if key in run}, "instances": list(instances), **more}
+
+
+def fleet(variables: Mapping[str, Any]) -> list[Record]:
+    """Return the records of the hosts of group compute that stage host_info left, in the order of the group."""
+    known = (variables["hostvars"].raw_get(host) for host in (variables["groups"].get("compute") or ()))
+    return [one["virtfleet_host"] for one in known if one.get("virtfleet_host")]
