@@ -11,7 +11,8 @@ prepare(volume, key): the volume is made under an unfinished name; ItemError, an
 publish(volume): the prepared volume has its name, at once.
 state(volume): "ready", "prepared" or "missing".
 in_use(volume): whether a running guest has it open.
-grow(volume, size, key): the volume, which nobody has open, has so many bytes.
+GROWS_OPEN: whether it may grow while a guest has it open; else QEMU itself makes it larger.
+grow(volume, size, key): the volume has so many bytes.
 remembered(volume), remember(volume), forget(volume): of one that outlives its instance, what it was made as.
 opened(volume, path): how qemu-img opens a volume at a path, as its image options; its key is the secret `key`.
 remove(volume): it is gone, prepared or ready; returns whether there was one.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .volume import Volume
 
 FILES = False
+GROWS_OPEN = True
 FORMAT = "raw"
 CONVERT_SECONDS = 3600  # of CPU
 NOT_FOUND = "Failed to find logical volume"

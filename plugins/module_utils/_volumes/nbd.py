@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._model.volume import host_and_port
 from . import served
-from .served import FILES, FORMAT, belongs, forget, grow, in_use, prepare, publish, remember, remove, state
+from .served import FILES, FORMAT, GROWS_OPEN, belongs, forget, grow, in_use, prepare, publish, remember, remove, state
 
 if TYPE_CHECKING:
     from .volume import Volume
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FILES",
     "FORMAT",
+    "GROWS_OPEN",
     "belongs",
     "forget",
     "grow",

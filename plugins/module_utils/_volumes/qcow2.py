@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FILES",
     "FORMAT",
+    "GROWS_OPEN",
     "belongs",
     "forget",
     "grow",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 FILES = True
+GROWS_OPEN = False
 FORMAT = "qcow2"
 CONVERT_SECONDS = 3600  # of CPU: a conversion works on an image that was inspected
 LUKS = ["-o", "encrypt.format=luks,encrypt.key-secret=key"]

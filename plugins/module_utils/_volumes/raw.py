@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FILES",
     "FORMAT",
+    "GROWS_OPEN",
     "belongs",
     "forget",
     "grow",
@@ -37,6 +38,7 @@ __all__ = [
 ]
 
 FILES = True
+GROWS_OPEN = False
 FORMAT = "raw"
 LUKS = ["luks", "-o", "key-secret=key"]
 place = partial(file.place, FORMAT)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .volume import Volume
 
 FILES = False
+GROWS_OPEN = False
 FORMAT = "raw"
 SNAPSHOT = "base"
 MIB = 2**20

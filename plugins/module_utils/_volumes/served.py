@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .volume import Volume
 
 FILES = False
+GROWS_OPEN = False
 FORMAT = "raw"
 SECONDS = 30  # until a server that does not answer is given up
 

@@ -151,7 +151,8 @@ def _step(volume: Volume, found: Volume | None, image: dict[str, Any], entry: di
         return Step("publish", found, found)
     if volume.size <= found.size:
         return Step("keep", found, found)
-    return Step("next boot" if backend.in_use(found) else "grow", replace(found, size=volume.size), found)
+    waits = not backend.GROWS_OPEN and backend.in_use(found)
+    return Step("next boot" if waits else "grow", replace(found, size=volume.size), found)
 
 
 def _refuse_loss(volume: Volume, found: Volume) -> None:
