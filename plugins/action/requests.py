@@ -82,4 +82,5 @@ class ActionModule(ActionBase):
         build(self, DELETION if all(one["state"] == "absent" for one in records) else BOOT, task_vars)
         run_id = self._task.args.get("run_id")
         told = {"run_id": str(run_id)} if run_id else {}
-        return {**result, "changed": False, **told, "instances": known(records, existing)}
+        leaving = [one["uuid"] for one in records if one["state"] == "absent"]
+        return {**result, "changed": False, **told, "leaving": leaving, "instances": known(records, existing)}

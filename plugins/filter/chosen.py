@@ -37,6 +37,7 @@ _value:
   elements: dict
 """
 
+from ..module_utils._model.host import unpacked
 from ..module_utils._model.naming import DEFAULT_PROJECT
 
 
@@ -48,7 +49,7 @@ def wanted(names):
 
 def chosen(host, names):
     """Return the records of the instances of the host that are named."""
-    ours = [one["record"] for one in host.get("instances") or [] if one.get("ours") and one.get("record")]
+    ours = [one["record"] for one in unpacked(host) if one.get("ours") and one.get("record")]
     if names == "all":
         return ours
     asked = wanted(names)

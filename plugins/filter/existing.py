@@ -41,10 +41,12 @@ _value:
   elements: dict
 """
 
+from ..module_utils._model.host import unpacked
+
 
 def existing(hosts, claims=()):
     """Return the instances of all hosts, each with the name of its host."""
-    told = [{**one, "host": host["name"]} for host in hosts for one in host.get("instances") or []]
+    told = [{**one, "host": host["name"]} for host in hosts for one in unpacked(host)]
     seen = {one.get("uuid") for one in told}
     answered = {host["name"] for host in hosts if host.get("up", True)}
     return told + [unknown(one) for one in claims if one["uuid"] not in seen and one["host"] not in answered]

@@ -48,7 +48,8 @@ def has_no_host(record):
 def where_it_was(record):
     """Return the record as it had failed on the last host, and why no other takes it."""
     *tried, last = record["tried"]
-    reason = {"msg": f"{last['msg']}; no other host takes it: {record.get('msg') or 'no reason was given'}"}
+    why = str(record.get("msg") or "no reason was given").removeprefix("no host: ")
+    reason = {"msg": f"{last['msg']}; no other host takes it: {why}"}
     before = {**last, **reason, "fault": "host", "todo": "none", "attempts": record["attempts"] - 1, "tried": tried}
     return {**record, **before}
 

@@ -34,6 +34,7 @@ _value:
   elements: dict
 """
 
+from ..module_utils._model.host import unpacked
 from ..plugin_utils._scheduler.hosts import FIELDS
 
 # What the scheduler reads of a domain; the whole record of an instance would make its own record of the decision heavy.
@@ -51,7 +52,7 @@ def in_its_words(host):
     """Return one host record in the scheduler's words."""
     known = {key: value for key, value in host.items() if key in FIELDS}
     extra = {key: value for key, value in host.items() if key not in FIELDS and key not in DROPPED}
-    known["instances"] = [instance(one) for one in host.get("instances") or []]
+    known["instances"] = [instance(one) for one in unpacked(host)]
     return {**known, "extra": {**(host.get("extra") or {}), **extra}}
 
 

@@ -48,8 +48,9 @@ _value:
   elements: dict
 """
 
+from ..module_utils._model.host import POWER_OF_STATE
+
 SILENT = "host {host} did not answer, so it stays as it is: run again when the host does"
-POWER_OF_STATE = {"active": "running", "stopped": "shutdown"}
 
 
 def to_do(records, existing, leftovers=None):

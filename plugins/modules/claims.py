@@ -41,6 +41,8 @@ options:
       - V(present) needs C(name), C(uuid), C(host), C(flavor) and C(spec_digest), and takes C(project), C(domain),
         C(ports), C(server_group), C(resources), C(alternates), which are the hosts to claim on if C(host) has no room,
         and C(tried), which are those that failed to build it in this run, each with C(host) and C(msg).
+      - C(todo) of an instance whose claim does not change is written into the log of actions if it is C(start), C(stop)
+        or C(update).
       - All others need C(name) and C(uuid).
     type: list
     elements: dict
@@ -240,7 +242,8 @@ group_members:
   sample: {kvm1: {serial: 412, groups: {default/bastion/lan: [10.0.0.20/32]}}}
 hosts:
   description:
-    - Records of the O(hosts) that answered, or of all, with the promises of now, for placing again what was refused.
+    - Records of the O(hosts) that answered, or of all, with the promises of now, for placing again what was refused;
+      the claim that such an instance still has on a host that failed it is counted and not listed.
   returned: when an instance was refused by its host
   type: list
   elements: dict
@@ -311,10 +314,12 @@ def carry_out(connection, asked, given):
     if asked["state"] == "absent":
         return settle.release(connection, asked["instances"], given, asked["hosts"]), []
     outcomes = claims.claim(connection, asked["instances"], asked["hosts"], given)
-    if not any(one.error and one.fault == "host" for one in outcomes):
+    told = zip(asked["instances"], outcomes)
+    refused = {one["uuid"] for one, outcome in told if outcome.error and outcome.fault == "host"}
+    if not refused:
         return outcomes, []
     answered = [one["name"] for one in asked["hosts"] if one.get("up") is not False]
-    return outcomes, report.records(connection, answered if asked["hosts"] else None)
+    return outcomes, report.records(connection, answered if asked["hosts"] else None, without=refused)
 
 
 if __name__ == "__main__":

@@ -65,6 +65,22 @@ options:
     description: Where the locks are, and the note of which rules were loaded.
     type: path
     default: /run/virtfleet
+  whole:
+    description:
+      - The UUIDs of the instances of ours whose RV(host.instances[].record) is told whole, or V(all).
+      - Of all others it has what a boot reads, a tenth of it - C(project), C(created_at), C(ports) with their
+        addresses, C(server_group) and the C(properties) of C(image).
+    type: list
+    elements: str
+    default: [all]
+  packed:
+    description:
+      - Whether RV(host.instances) is one text instead of a list, JSON that is deflated and in base64. That of a hundred
+        instances, none of them told whole, has about 13 KB.
+      - The filter P(virtfleet.compute.existing#filter) makes a list of it again, and all other filters of this
+        collection take either.
+    type: bool
+    default: false
   uri:
     description: The libvirt connection.
     type: str
@@ -200,7 +216,7 @@ host:
           type: list
           elements: str
     instances:
-      description: Every defined domain with its promise, and our record of it when it is ours.
+      description: Every defined domain with its promise, and our record of it when it is ours; a text with O(packed).
       type: list
       elements: dict
       contains:
@@ -236,7 +252,7 @@ host:
           description: Disk it may use in GiB.
           type: int
         record:
-          description: Our record of the instance, or null.
+          description: Our record of the instance, as much of it as O(whole) asks for, or null.
           type: dict
 """
 
@@ -247,7 +263,7 @@ from ..module_utils._host import memory
 from ..module_utils._hypervisor import host
 from ..module_utils._hypervisor.connection import connect
 from ..module_utils._model.errors import ItemError
-from ..module_utils._model.host import down, port_ids, with_traces
+from ..module_utils._model.host import down, pack, port_ids, thinned, with_traces
 from ..module_utils._network import standing
 from ..module_utils._network.host import Host
 
@@ -259,6 +275,8 @@ OPTIONS = {
     "settings": {"type": "dict", "default": {}},
     "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
     "run_dir": {"type": "path", "default": "/run/virtfleet"},
+    "whole": {"type": "list", "elements": "str", "default": ["all"]},
+    "packed": {"type": "bool", "default": False},
     "uri": {"type": "str", "default": "qemu:///system"},
 }
 
@@ -284,9 +302,12 @@ def main():
         ports = look(module, record)
         record = with_traces(record, ports.standing, {*ports.owners, *instance_folders(params["state_dir"])})
         record["extra"]["group_members"] = ports.groups
+        record = thinned(record, params["whole"])
     except ItemError as error:
         module.warn(f"{params['name']} is not used: {error}")
         record = down(params["name"], virt_type, str(error))
+    if params["packed"]:
+        record["instances"] = pack(record["instances"])
     extra = {**record["extra"], "updated_at": params["updated_at"]}
     module.exit_json(changed=False, host={**record, "host_ip": params["host_ip"], "extra": extra, **params["settings"]})
 

@@ -19,6 +19,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from ..module_utils._model.host import unpacked
 from ._findings import Found, finding
 
 SWEEP = "audit.yml -e gc=true"
@@ -87,7 +88,7 @@ def audit(
         grace: how many seconds ago something must have been touched last for a sweep to take it.
     """
     hosts = list(hosts)
-    ours = [{**one, "host": host["name"]} for host in hosts for one in host["instances"] if one.get("ours")]
+    ours = [{**one, "host": host["name"]} for host in hosts for one in unpacked(host) if one.get("ours")]
     fleet = Fleet(hosts, ours, {one["uuid"]: one for one in registry}, history or {}, grace)
     found = [*silent(fleet), *twice(fleet), *unclaimed(fleet), *without_domain(fleet)]
     going: dict[str, set[str]] = {}

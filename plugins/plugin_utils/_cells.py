@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..module_utils._model.errors import ItemError
+from ..module_utils._model.host import unpacked
 from ._findings import Found, finding
 from ._request.problems import Problem
 from ._scheduler.cell_tree import layout, leaves
@@ -83,7 +84,7 @@ def cells_of(
         one["uuid"]: by_host[host["name"]]
         for host in hosts
         if host["name"] in by_host
-        for one in host.get("instances") or ()
+        for one in unpacked(host)
         if one.get("ours")
     }
     return {**found, **{one["uuid"]: one["host"] for one in top}}

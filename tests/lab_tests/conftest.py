@@ -154,3 +154,37 @@ def fleet(lab):
     """The lab, all hosts well and nothing on them."""
     lab.mend()
     return lab
+
+
+CELLS = ("-i", "extensions/molecule/cells/inventory/hosts.yml")
+READ = (
+    "import os, sqlite3; path = '/var/lib/virtfleet/registry/%s.db'; "
+    "[print(*row) for row in sqlite3.connect(path).execute('select name, host, state from instances order by name')] "
+    "if os.path.exists(path) else None"
+)
+
+
+class Cells:
+    """The fleet as two cells: east with kvm1 and kvm2, west with kvm3."""
+
+    def __init__(self, fleet):
+        self.fleet = fleet
+
+    def boot(self, *instances, **more):
+        cells = {"virtfleet_cells": {"east": {}, "west": {}}, "virtfleet_instances": list(instances)}
+        return self.fleet.play("playbooks/boot.yml", *CELLS, **cells, **more)
+
+    def claims(self, registry: str) -> list[tuple[str, ...]]:
+        """Return name, host or cell, and state of all that a registry has."""
+        host = "kvm3" if registry == "cell-west" else "kvm1"
+        told = self.fleet.lab("exec", host, "python3", "-c", READ % registry)
+        return [tuple(line.split()) for line in told.splitlines()]
+
+
+@pytest.fixture
+def cells(fleet):
+    """The fleet as two cells, nothing of which is left."""
+    yield Cells(fleet)
+    fleet.play("playbooks/delete.yml", *CELLS, virtfleet_cells={"east": {}, "west": {}}, names="east-1,east-2,pin")
+    for host in ("kvm1", "kvm3"):
+        fleet.lab("exec", host, "sh", "-c", "rm -f /var/lib/virtfleet/registry/cell-*")

@@ -18,7 +18,7 @@ from contextlib import suppress
 
 import pytest
 
-from .conftest import ENVIRONMENT, NET, ROOT, instance
+from .conftest import CELLS, ENVIRONMENT, NET, ROOT, instance
 
 # Longer than all that a run does after it has the image, as nothing renews it there.
 LEASE = 30
@@ -82,9 +82,10 @@ def slow(fleet):
 class Started:
     """A run of boot.yml that goes on beside the test."""
 
-    def __init__(self, *instances: dict, prefix=(), **more):
+    def __init__(self, *instances: dict, prefix=(), more_arguments=(), **more):
         variables = json.dumps({"virtfleet_instances": list(instances), **more})
         command = [*prefix, "ansible-playbook", "-i", "inventories/lab", "playbooks/boot.yml", "-e", variables]
+        command += more_arguments
         self.process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -132,14 +133,14 @@ def test_two_runs_of_one_specification_at_the_same_moment(fleet):
     assert fleet.audit().code == 0
 
 
-def seconds_left(fleet, name: str) -> float:
+def seconds_left(fleet, name: str, host: str = "kvm1", registry: str = "registry") -> float:
     """Return for how long the claim of an instance is still its run's alone, by the registry and its host's clock."""
     query = (
-        "import sqlite3; registry = sqlite3.connect('/var/lib/virtfleet/registry/registry.db'); "
+        "import sqlite3; registry = sqlite3.connect('/var/lib/virtfleet/registry/%s.db'); "
         "left = \"(julianday(lease_until) - julianday('now')) * 86400\"; "
         "print(*registry.execute('select ' + left + ' from instances where name = ?', ['%s']).fetchone())"
     )
-    return float(fleet.lab("exec", "kvm1", "python3", "-c", query % name))
+    return float(fleet.lab("exec", host, "python3", "-c", query % (registry, name)))
 
 
 def test_a_run_that_is_longer_than_its_lease_keeps_it(fleet, slow):
@@ -168,6 +169,20 @@ def test_a_run_that_waits_for_a_guest_longer_than_its_lease_keeps_it(fleet):
     code, output = run.end()
     assert code != 0 and "still waiting for" in output, output
     assert names(fleet) == [] and fleet.claims() == {}
+
+
+def test_a_run_over_cells_keeps_its_claims_in_the_cell_and_in_the_top_registry(cells):
+    more = {"virtfleet_cells": {"east": {}, "west": {}}, "more_arguments": CELLS}
+    times = {"claim_lease": LEASE, "ready_timeout": 1.5 * LEASE, "ready_slice": 3, "virtfleet_max_attempts": 1}
+    run = Started(instance("pin", cell="west", wait_for="console"), **more, **times)
+    run.until("domain")
+    began = time.monotonic()
+    while time.monotonic() < began + 1.2 * LEASE:
+        time.sleep(2)
+        assert seconds_left(cells.fleet, "pin", "kvm3", "cell-west") > 0 and seconds_left(cells.fleet, "pin") > 0
+    code, output = run.end()
+    assert code != 0 and "still waiting for" in output, output
+    assert names(cells.fleet) == [] and cells.claims("cell-west") == cells.claims("registry") == []
 
 
 def test_what_a_killed_run_left_is_taken_over_when_its_lease_is_over(fleet, slow):

@@ -159,40 +159,6 @@ def test_a_missing_bridge_sends_the_instance_to_its_alternate(fleet, uplink):
     assert set(fleet.running()) == NAMES and there(fleet, "kvm3") == []
 
 
-CELLS = ("-i", "extensions/molecule/cells/inventory/hosts.yml")
-READ = (
-    "import os, sqlite3; path = '/var/lib/virtfleet/registry/%s.db'; "
-    "[print(*row) for row in sqlite3.connect(path).execute('select name, host, state from instances order by name')] "
-    "if os.path.exists(path) else None"
-)
-
-
-class Cells:
-    """The fleet as two cells: east with kvm1 and kvm2, west with kvm3."""
-
-    def __init__(self, fleet):
-        self.fleet = fleet
-
-    def boot(self, *instances, **more):
-        cells = {"virtfleet_cells": {"east": {}, "west": {}}, "virtfleet_instances": list(instances)}
-        return self.fleet.play("playbooks/boot.yml", *CELLS, **cells, **more)
-
-    def claims(self, registry: str) -> list[tuple[str, ...]]:
-        """Return name, host or cell, and state of all that a registry has."""
-        host = "kvm3" if registry == "cell-west" else "kvm1"
-        told = self.fleet.lab("exec", host, "python3", "-c", READ % registry)
-        return [tuple(line.split()) for line in told.splitlines()]
-
-
-@pytest.fixture
-def cells(fleet):
-    """The fleet as two cells, nothing of which is left."""
-    yield Cells(fleet)
-    fleet.play("playbooks/delete.yml", *CELLS, virtfleet_cells={"east": {}, "west": {}}, names="east-1,east-2,pin")
-    for host in ("kvm1", "kvm3"):
-        fleet.lab("exec", host, "sh", "-c", "rm -f /var/lib/virtfleet/registry/cell-*")
-
-
 def test_an_instance_stays_in_its_cell(cells):
     cells.fleet.fill("kvm2")
     east = instance("east", count=2, cell="east")
@@ -210,6 +176,8 @@ def test_where_no_other_host_of_the_cell_takes_it_it_has_failed(cells):
     cells.fleet.fill("kvm3")
     run = cells.boot(instance("pin", cell="west"), instance("east", count=2, cell="east"))
     assert run.code != 0, run.output
-    assert run.states()["pin"] == ("failed", "kvm3") and "no other host takes it" in run.output
+    assert run.states()["pin"] == ("failed", "kvm3"), run.output
+    assert "no space left in /var/lib/virtfleet/instances" in run.output
+    assert "no other host takes it: 1 hosts -> 0 ignored hosts" in run.output, run.output
     assert cells.claims("cell-west") == [] and [one[0] for one in cells.claims("registry")] == ["east-1", "east-2"]
     assert set(cells.fleet.running()) == {"east-1", "east-2"} and there(cells.fleet, "kvm3") == []

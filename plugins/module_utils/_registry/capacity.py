@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._model.errors import ItemError
+from .._model.host import unpacked
 
 # Class -> a host record's total, ratio and Nova's default of it, reserve and Nova's default of it.
 CLASSES = {
@@ -68,18 +69,20 @@ def _or(value: Any, default: float) -> Any:
 
 def guests(record: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """Return the domains that a host record lists, by uuid; one given as a bare uuid has no sizes."""
-    listed = record.get("instances") or ()
+    listed = unpacked(record)
     return {one["uuid"]: one for one in ({"uuid": each} if isinstance(each, str) else each for each in listed)}
 
 
-def foreign(record: Mapping[str, Any], ours: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+def foreign(
+    record: Mapping[str, Any], listed: Mapping[str, Mapping[str, Any]], ours: Mapping[str, Mapping[str, int]]
+) -> dict[str, int]:
     """Return what is promised on a host beside our claims: domains without a claim, and what the record cannot name.
 
     Args:
         record: what the host said of itself.
+        listed: the domains that it lists, by uuid.
         ours: instance uuid -> amounts by class of our claims on this host.
     """
-    listed = guests(record)
     stated = in_use(record)
     promised = {}
     for name in sorted({*CLASSES, *stated}):

@@ -23,6 +23,7 @@ from .ledger import (
     ACTIVE,
     CHANGING,
     CLAIMED,
+    PERFORMED,
     Held,
     Ledger,
     Terms,
@@ -125,6 +126,8 @@ def _claim_one(ledger: Ledger, record: Record) -> Outcome:
     if ledger.gathered and held.host not in ledger.gathered:
         check_answers(held, {held.host: "it is not among the hosts of this run", **ledger.silent})
     if held.state == ACTIVE and held.spec_digest == wanted.spec_digest:
+        if record.get("todo") in PERFORMED:
+            ledger.note(held, record["todo"])
         return _unchanged(held, record)
     if _resumed(held, wanted, ledger):
         ledger.touched[held.uuid] = (held.state, ledger.lease_until)

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .._model.errors import ItemError
+from .._model.host import pack
 from . import capacity
 from .sql import fetch, insert, sa
 
@@ -19,7 +20,10 @@ if sa is not None:
 
 @dataclass
 class Host:
-    """One host while a transaction is open; `claims` are our promises by instance uuid and class."""
+    """One host while a transaction is open; `claims` are our promises by instance uuid and class.
+
+    `guests` are the domains that the record lists, by uuid.
+    """
 
     name: str
     record: dict[str, Any]
@@ -29,12 +33,14 @@ class Host:
     claims: dict[str, dict[str, int]]
     have: dict[str, capacity.Inventory] = field(default_factory=dict)
     used: dict[str, int] = field(default_factory=dict)
+    guests: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     touched: bool = False
 
     def __post_init__(self) -> None:
         """Work out once what the host has and what is promised of it."""
         self.have = capacity.inventories(self.record)
-        self.used = capacity.foreign(self.record, self.claims)
+        self.guests = capacity.guests(self.record)
+        self.used = capacity.foreign(self.record, self.guests, self.claims)
         for amounts in self.claims.values():
             self._add(amounts, 1)
 
@@ -63,41 +69,46 @@ class Host:
 
     def forget(self, uuid: str) -> None:
         """The record no longer lists a domain that is deleted, so that nobody takes it for a stranger's."""
-        gone = capacity.guests(self.record).get(uuid)
+        gone = self.guests.pop(uuid, None)
         if gone is None:
             return
-        left = [one for one in self.record["instances"] if (one if isinstance(one, str) else one["uuid"]) != uuid]
-        self.record = {**self.record, "instances": left}
+        self.record = {**self.record, "instances": self.listed()}
         for name, *dummy in capacity.CLASSES.values():
             key = f"{name}_used"
             if self.record.get(key) is not None:
                 self.record[key] = max(0, self.record[key] - int(gone.get(name) or 0))
 
+    def listed(self, more: Iterable[Mapping[str, Any]] = ()) -> Any:
+        """Return the guests as the record lists them, as one text or as a list, and others behind them."""
+        guests = [*self.guests.values(), *more]
+        return pack(guests) if isinstance(self.record.get("instances"), str) else guests
+
     def stranger(self, domain: str, uuid: str) -> bool:
         """Say whether another guest of this host has the domain's name."""
         return any(
             other != uuid and other not in self.claims and one.get("name") == domain
-            for other, one in capacity.guests(self.record).items()
+            for other, one in self.guests.items()
         )
 
-    def as_record(self, claimed: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    def as_record(self, claimed: Mapping[str, Mapping[str, Any]], without: Collection[str] = ()) -> dict[str, Any]:
         """Return the record with the promises of now: what a fresh look at the host would say, and its failed builds.
 
         Args:
             claimed: instance uuid -> name and project of our claims, for the list of guests.
+            without: uuids of claims that are not listed there.
         """
-        listed = capacity.guests(self.record)
-        record = {**self.record, "failed_builds": self.failed_builds, "instances": list(listed.values())}
+        record = {**self.record, "failed_builds": self.failed_builds}
         for name, (field_name, *dummy) in capacity.CLASSES.items():
             record[f"{field_name}_used"] = self.used.get(name, 0)
         if record.get("inventory"):
             record["inventory"] = {
                 name: {**one, "used": self.used.get(name, 0)} for name, one in record["inventory"].items()
             }
-        for uuid in sorted(set(self.claims) - set(listed)):
+        claims = []
+        for uuid in sorted(set(self.claims) - set(self.guests) - set(without)):
             sizes = {key: self.claims[uuid].get(name, 0) for name, (key, *dummy) in capacity.CLASSES.items()}
-            record["instances"].append({"uuid": uuid, **claimed.get(uuid, {}), **sizes})
-        return record
+            claims.append({"uuid": uuid, **claimed.get(uuid, {}), **sizes})
+        return {**record, "instances": self.listed(claims)}
 
 
 def load(connection: Any, names: Iterable[str] | None = None) -> dict[str, Host]:

@@ -21,6 +21,8 @@ if sa is not None:
     from .schema import ACTIONS, ADDRESSES, ALLOCATIONS, GROUP_MEMBERS, INSTANCES, PORTS
 
 CLAIMED, ACTIVE, CHANGING = "claimed", "active", "changing"
+# What a run does to an active instance without a change of its claim, as the log calls it.
+PERFORMED = ("start", "stop", "update")
 # What the registry keeps of an instance record: all that an instance can be told from, and no secret has a name here.
 KEPT = (
     *("name", "uuid", "project", "domain", "host", "hostname", "state", "flavor", "image", "volumes", "ports", "keys"),

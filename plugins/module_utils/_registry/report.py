@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from . import actions, history, hosts, quotas
@@ -37,8 +37,13 @@ def _instance(row: Any, now: str, records: bool) -> dict[str, Any]:
     return {**shown, "record": row.record} if records else shown
 
 
-def fleet(connection: Any, now: str, names: Iterable[str] | None = None) -> list[dict[str, Any]]:
-    """Return the hosts of these names, or all, each with its record as it is now, and how old its last look is."""
+def fleet(
+    connection: Any, now: str, names: Iterable[str] | None = None, without: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """Return the hosts of these names, or all, each with its record as it is now, and how old its last look is.
+
+    The records list no claim of the instances `without`, which are on their way to another host.
+    """
     found = hosts.load(connection, names)
     who = sa.select(INSTANCES.c.uuid, INSTANCES.c.domain, INSTANCES.c.project, GROUP_MEMBERS.c.name).outerjoin_from(
         INSTANCES, GROUP_MEMBERS, GROUP_MEMBERS.c.instance == INSTANCES.c.uuid
@@ -51,7 +56,7 @@ def fleet(connection: Any, now: str, names: Iterable[str] | None = None) -> list
             "updated_at": host.updated_at,
             "age": seconds_between(host.updated_at, now),
             "generation": host.generation,
-            "record": host.as_record(claimed),
+            "record": host.as_record(claimed, without),
         }
         for dummy, host in sorted(found.items())
     ]
@@ -63,9 +68,9 @@ def _guest(domain: str, project: str, group: str | None) -> dict[str, Any]:
     return {**about, "record": {"project": project, "server_group": {"name": group}}} if group else about
 
 
-def records(connection: Any, names: Iterable[str] | None = None) -> list[dict[str, Any]]:
-    """Return the records of these hosts, or all, with the promises of now."""
-    return [one["record"] for one in fleet(connection, clock(connection), names)]
+def records(connection: Any, names: Iterable[str] | None = None, without: Collection[str] = ()) -> list[dict[str, Any]]:
+    """Return the records of these hosts, or all, with the promises of now, without the claims of some instances."""
+    return [one["record"] for one in fleet(connection, clock(connection), names, without)]
 
 
 def everything(connection: Any, gather: Iterable[str], with_records: bool, count: int) -> dict[str, Any]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import pytest
 from registry_fleet import LAN, host, instance, port
 
+from ansible_collections.virtfleet.compute.plugins.module_utils._model.host import pack
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry import report
+from ansible_collections.virtfleet.compute.plugins.module_utils._registry.capacity import guests
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.claims import claim
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.ledger import Terms
 from ansible_collections.virtfleet.compute.plugins.module_utils._registry.settle import release, renew, settle
@@ -473,6 +475,30 @@ def test_where_no_alternate_is_left_the_scheduler_is_asked_and_the_claim_stays_u
     assert used(on) == (1, 256, 1)
     (moved,) = on(claim, [{**tried, "host": "vfr-h2"}], [], RUN)
     assert moved.facts["host"] == "vfr-h2" and used(on) == (0, 0, 0)
+
+
+def test_what_is_to_be_placed_again_is_listed_on_no_host_so_that_it_is_asked_for(on):
+    on(claim, [instance(), instance("web-2", at="vfr-h2")], [host(), host("vfr-h2")], RUN)
+    uuids = {instance()["uuid"], instance("web-2")["uuid"]}
+    assert {uuid for record in on(report.records) for uuid in guests(record)} == uuids
+    one, two = on(report.records, None, {instance()["uuid"]})
+    assert not guests(one) and set(guests(two)) == {instance("web-2")["uuid"]}
+    assert (one["vcpus_used"], two["vcpus_used"]) == (1, 1)
+
+
+def test_guests_that_a_record_lists_as_one_text_count_as_those_of_a_list(on):
+    stranger = {"uuid": "theirs", "name": "old", "vcpus": 6, "memory_mb": 64, "disk_gb": 1}
+    seen = {"uuid": instance("web-3")["uuid"], "name": "web-3", "vcpus": 1, "memory_mb": 256, "disk_gb": 1}
+    crowded = host(vcpus=9, instances=pack([stranger, seen]), vcpus_used=7, memory_mb_used=320, disk_gb_used=2)
+    first, second, third = on(claim, [instance(name) for name in ("old", "web-2", "web-3")], [crowded], RUN)
+    assert "has a domain old that is not ours" in first.error and not second.error and not third.error
+    assert used(on) == (8, 576, 3)
+    (record,) = on(report.records)
+    assert isinstance(record["instances"], str)
+    assert set(guests(record)) == {"theirs", instance("web-2")["uuid"], seen["uuid"]}
+    on(release, [instance("web-3")], RUN)
+    (record,) = on(report.records)
+    assert set(guests(record)) == {"theirs", instance("web-2")["uuid"]} and used(on) == (7, 320, 2)
 
 
 def test_what_is_adopted_says_so(on):
