@@ -24,7 +24,7 @@ from .._files import (
     spoken,
 )
 from .._model.errors import ItemError
-from .._model.volume import unused
+from .._model.volume import SERVED, unused
 from .._model.volume_keys import passphrase
 from .backends import BACKENDS
 from .volume import RECORD, RESTORED, Volume, image_of, record, recorded, sized, wanted
@@ -84,6 +84,7 @@ def leftovers(instance: dict[str, Any], state_dir: str) -> list[Volume]:
     } | unused(instance)
     with suppress(ItemError):  # an altered record must not keep anybody from deleting
         found += recorded(directory).values()
+    found = [one for one in found if one.backend not in SERVED]  # those stay on their server
     ours = [one for one in found if one.id in doomed or (not one.id and BACKENDS[one.backend].belongs(one, directory))]
     return list({volume.path: volume for volume in ours}.values())
 

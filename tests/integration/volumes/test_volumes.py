@@ -27,13 +27,17 @@ def test_encrypted_disks_hold_nothing_that_can_be_read_and_the_key_is_nowhere(wo
         assert len(secrets(world)) == 1
         world.boot(guest("vfv-1", "vfv-safe", **more))
         assert world.read("kvm1", "vfv-1", "vfv-safe") == "MARKER"
+    larger = {"virtfleet_volumes": {**VOLUMES, "vfv-safe": {**VOLUMES["vfv-safe"], "size_gb": 2}}}
+    world.boot(guest("vfv-1", "vfv-safe", **more), **larger)  # live
+    found = world.disk("kvm1", "vfv-1", "vfv-safe")
+    assert world.lab.inside("kvm1", "vfv-1", f"{found} blockdev --getsize64 $disk") == str(2 * 2**30)
     disks = "/var/lib/virtfleet/instances/*/root.qcow2 /var/lib/virtfleet/volumes/*.qcow2"
     assert world.lab.on("kvm1", f"ls {disks} | wc -l; grep -la MARKER {disks} || true").split() == ["2"]
     # libvirt forgets the passphrases when it ends: who steals the host has nothing. A start brings them again.
-    world.boot(guest("vfv-1", "vfv-safe", state="stopped", **more))
+    world.boot(guest("vfv-1", "vfv-safe", state="stopped", **more), **larger)
     world.lab.on("kvm1", "pkill -9 -x libvirtd; sleep 3; virsh -q list >/dev/null")
     assert secrets(world) == []
-    world.boot(guest("vfv-1", "vfv-safe", **more))
+    world.boot(guest("vfv-1", "vfv-safe", **more), **larger)
     assert world.read("kvm1", "vfv-1", "vfv-safe") == "MARKER"
     assert "nothing stray" in world.play("audit").output
     copies = world.play("backup", "-e", "names=vfv-1", code=2).output
