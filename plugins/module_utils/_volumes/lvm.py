@@ -14,6 +14,8 @@ import json
 import os
 import posixpath
 import subprocess
+import threading
+import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,7 @@ FILES = False
 GROWS_OPEN = True
 FORMAT = "raw"
 CONVERT_SECONDS = 3600  # of CPU
+PARENTS = threading.Lock()  # of many disks that are made of an image at once, one copies it
 NOT_FOUND = "Failed to find logical volume"
 ENVIRONMENT = {"LC_ALL": "C", "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "LVM_SUPPRESS_FD_WARNINGS": "1"}
 
@@ -119,10 +122,15 @@ def forget(volume: Volume) -> None:
 def _parent(volume: Volume) -> str:
     """Return the read-only volume with the image; of two runs that make it at once one does."""
     parent = f"/dev/{volume.pool['volume_group']}/virtfleet-{posixpath.basename(volume.base).partition('.')[0]}"
-    if _told(volume, parent):
-        return parent
-    check_base(volume)
-    own = f"{parent}.{os.getpid()}{UNFINISHED}"
+    with PARENTS:
+        if not _told(volume, parent):
+            check_base(volume)
+            _make_parent(volume, parent)
+    return parent
+
+
+def _make_parent(volume: Volume, parent: str) -> None:
+    own = f"{parent}.{uuid.uuid4().hex}{UNFINISHED}"
     try:
         _create(volume, own, _virtual_size(volume))
         _copy(volume, own)
@@ -134,7 +142,6 @@ def _parent(volume: Volume) -> str:
                 raise
     finally:
         _remove(volume, own)
-    return parent
 
 
 def _virtual_size(volume: Volume) -> int:

@@ -168,7 +168,7 @@ def many_thin_disks_of_one_image_are_snapshots(base: str, pool: dict) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert errors == []
+    assert errors == [], errors
     parents = [name for name in volumes() if name.startswith("virtfleet-")]
     assert len(parents) == 1, parents
     told = json.loads(shell("lvs", "--reportformat", "json", "-o", "lv_name,origin,data_percent", "vg0"))
