@@ -18,6 +18,7 @@ description:
 author: The virtfleet.compute authors (@virtfleet)
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - virtfleet.compute.copies
 attributes:
   check_mode:
     support: full
@@ -71,18 +72,6 @@ options:
       - Where the snapshots are on the host. If that is a directory that all hosts share, all can boot from them.
     type: path
     default: /var/lib/virtfleet/snapshots
-  state_dir:
-    description: Where the instances live on the host.
-    type: path
-    default: /var/lib/virtfleet
-  run_dir:
-    description: Where the locks are.
-    type: path
-    default: /run/virtfleet
-  uri:
-    description: The libvirt connection.
-    type: str
-    default: qemu:///system
 """
 
 EXAMPLES = r"""

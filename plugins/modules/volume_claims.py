@@ -15,6 +15,7 @@ author:
   - The virtfleet.compute authors (@virtfleet)
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - virtfleet.compute.registry
 attributes:
   check_mode:
     support: full
@@ -23,8 +24,6 @@ attributes:
   platform:
     support: full
     platforms: linux
-requirements:
-  - python3-sqlalchemy
 options:
   volumes:
     description: Volumes with C(name), C(id), C(project), C(backend) and C(pool), and C(host) where they are to be.
@@ -39,14 +38,6 @@ options:
     type: str
     choices: [present, absent, moved]
     default: present
-  registry_url:
-    description: The registry.
-    type: str
-    default: sqlite:////var/lib/virtfleet/registry/registry.db
-  timeout:
-    description: Seconds to wait while other runs write to the registry.
-    type: int
-    default: 60
 """
 
 EXAMPLES = r"""
