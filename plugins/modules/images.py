@@ -206,7 +206,7 @@ from functools import partial
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._bulk import Outcome, each, finish, unique_names
-from ..module_utils._image_clusters import in_clusters
+from ..module_utils._image_needs import in_clusters, without_made
 from ..module_utils._image_users import image_users
 from ..module_utils._images import cache, stage
 from ..module_utils._images.room import GIB, Room
@@ -262,6 +262,7 @@ def main():
         step = partial(stage.verified, images=images, change=change)
         finish(module, key, items, each(items, step, stage.DOWNLOADS), pending=[])
 
+    items = [without_made(item, params["state_dir"]) for item in items]
     wanted = [stage.wanted_by(item) for item in items]
     asked = [image for images_of_one in wanted for image in images_of_one]
     cloned = in_clusters(items) if key == "instances" else {}

@@ -1,7 +1,7 @@
 # Copyright (c) The virtfleet.compute authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which images a host needs no file of: the disks that are made from them are clones in a cluster that has them.
+"""Which images a host needs no file of: a volume is there already, or is a clone in a cluster that has the image.
 
 Private to this collection.
 """
@@ -16,6 +16,26 @@ from ._images.image import Base, Image
 from ._images.stage import wanted
 from ._model.errors import ItemError
 from ._volumes import rbd
+from ._volumes.backends import BACKENDS
+from ._volumes.volume import wanted as wanted_volumes
+
+
+def without_made(item: dict[str, Any], state_dir: str) -> dict[str, Any]:
+    """Return an instance whose volumes that are there need no image any more: it may be gone by now."""
+    if not any(one.get("image") for one in item.get("volumes") or ()):
+        return item
+    return {**item, "volumes": [_without_made(item, one, state_dir) for one in item["volumes"]]}
+
+
+def _without_made(item: dict[str, Any], entry: dict[str, Any], state_dir: str) -> dict[str, Any]:
+    bare = {key: value for key, value in entry.items() if key != "image"}
+    if not entry.get("image") or not entry.get("id"):
+        return entry
+    try:
+        (volume,) = wanted_volumes({**item, "image": None, "volumes": [bare]}, state_dir)
+        return bare if BACKENDS[volume.backend].remembered(volume) else entry
+    except ItemError:
+        return entry  # stage volume tells what is wrong
 
 
 def in_clusters(items: list[dict[str, Any]]) -> dict[str, Base]:
