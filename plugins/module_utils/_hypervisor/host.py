@@ -67,7 +67,7 @@ def cached_images(state_dir: str) -> list[str]:
 
 
 def kept_volumes(state_dir: str, devices: str = "/dev") -> list[str]:
-    """Return the ids of the volumes that outlive their guests and that only this host has: in files, or logical ones."""
+    """Return the ids of the volumes that outlive their guests and that only this host has, files and logical ones."""
     try:
         names = os.listdir(os.path.join(state_dir, "volumes"))
     except OSError:
