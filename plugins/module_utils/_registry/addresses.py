@@ -48,6 +48,22 @@ class Subnet:
         }
 
 
+# The book of the addresses that others reach guests at: whatever their networks, there is one of each.
+FLOATING = ("", "//floating")
+
+
+def check_floating(ports: Iterable[Mapping[str, Any]], book: Book) -> None:
+    """Raise ItemError if somebody else has a floating address of the ports."""
+    mine: dict[str, str] = {}
+    for port in ports:
+        wanted = port.get("floating_ip")
+        holder = book.taken.get(wanted, mine.get(wanted)) if wanted else None
+        if holder and holder != port["id"]:
+            owner = book.owners.get(holder, "another port of this instance")
+            raise ItemError(f"floating_ip {wanted} belongs to {owner}: choose another", "request")
+        mine.update({wanted: port["id"]} if wanted else {})
+
+
 @dataclass
 class Book:
     """The addresses of one network while a transaction is open: whose each is, what each port has, who has the port."""
@@ -115,8 +131,7 @@ def subnet(record: Mapping[str, Any], network: str) -> Subnet:
         if cidr.num_addresses > 2:
             # IPv6 has no broadcast address, and its first one belongs to the routers.
             reserved = {first, last} if cidr.version == 4 else {first}
-        if gateway:
-            reserved.add(int(ipaddress.ip_address(gateway)))
+        reserved |= {int(ipaddress.ip_address(one)) for one in (gateway, record.get("dhcp_server")) if one}
         dns = tuple(str(one) for one in record.get("dns") or ())
         servers = {int(ipaddress.ip_address(one)) for one in dns if ipaddress.ip_address(one) in cidr}
         kept = tuple(_range(one) for one in record.get("reserved") or ())

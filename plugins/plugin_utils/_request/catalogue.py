@@ -82,16 +82,16 @@ def networks(defined: Catalogue) -> Iterator[Problem]:
     """Yield what is wrong with each network, and private networks that a host could not tell apart."""
     for name, network in defined.items():
         path = ("virtfleet_networks", name)
-        if network["type"] == "bridge" and "bridge" not in network:
-            yield Problem(path, "has no 'bridge': type bridge needs the name of a bridge that is on the hosts")
+        yield from bridge_problems(path, network, defined)
         yield from tunnel_problems(path, network, defined)
+        yield from dhcp_problems(path, network)
         yield from qos_problems((*path, "qos"), network.get("qos", []))
         if network["type"] == "nat" and not network.get("subnets"):
             yield Problem(path, "has no 'subnets': type nat needs at least one")
         for index, one in enumerate(network.get("subnets", [])):
             yield from one_subnet(one, (*path, "subnets", index))
         yield from overlaps(name, network)
-    private = {name: network for name, network in defined.items() if network["type"] == "nat"}
+    private = {name: network for name, network in defined.items() if network["type"] == "nat" or network.get("router")}
     for first, second in combinations(private, 2):
         for a, b in ((a, b) for a in ranges(private[first]) for b in ranges(private[second])):
             if a.version == b.version and a.overlaps(b):
@@ -111,6 +111,38 @@ def owners(defined: Catalogue, projects: dict[str, Any]) -> Iterator[Problem]:
             yield security.not_there(path, network["project"], "virtfleet_projects", there)
 
 
+def made(network: dict[str, Any]) -> bool:
+    """Say whether the bridge of a network is one that we make."""
+    return bool(network.get("create") or network.get("physical"))
+
+
+def bridge_problems(path: Path, network: dict[str, Any], defined: Catalogue) -> Iterator[Problem]:
+    """Yield what is wrong with the bridge of a network, and with its VLAN."""
+    kind = network["type"]
+    if kind in ("bridge", "ovs") and "bridge" not in network and not made(network):
+        yield Problem(path, f"has no 'bridge': type {kind} needs the name of a bridge that is on the hosts")
+    for key, kinds in (
+        ("create", ("bridge",)),
+        ("physical", ("bridge",)),
+        ("segmentation_id", ("bridge", "ovs")),
+        ("router", ("vxlan",)),
+    ):
+        if network.get(key) and kind not in kinds:
+            yield Problem((*path, key), f"does not go with type {kind}: it is one of {' and '.join(kinds)}")
+    if network.get("router") and not any(one.version == 4 for one in ranges(network)):
+        yield Problem(path, "has no subnet of IPv4: a router needs one with a gateway")
+    if kind == "bridge" and network.get("create") and network.get("segmentation_id") and not network.get("physical"):
+        yield Problem(path, "has no 'physical': a VLAN on a bridge that we make needs the interface that carries it")
+    if kind == "ovs" and network.get("port_security", True):
+        says = "is true: type ovs has no rules of ours, neither port security nor security groups; say false"
+        yield Problem((*path, "port_security"), says)
+    place = (network.get("physical"), network.get("segmentation_id"))
+    same = [name for name, one in defined.items() if (one.get("physical"), one.get("segmentation_id")) == place]
+    if place[0] and same[0] != path[-1]:
+        told = f"VLAN {place[1]} of it" if place[1] else "it"
+        yield Problem((*path, "physical"), f"is {quoted(place[0])}, and network {quoted(same[0])} has {told} already")
+
+
 def tunnel_problems(path: Path, network: dict[str, Any], defined: Catalogue) -> Iterator[Problem]:
     """Yield what is wrong with the number of a network in the packets of the hosts."""
     if network["type"] != "vxlan":
@@ -125,6 +157,33 @@ def tunnel_problems(path: Path, network: dict[str, Any], defined: Catalogue) -> 
         yield Problem(
             (*path, "vni"), f"is {network['vni']}, which is that of network {quoted(same[0])}: give each its own"
         )
+
+
+def dhcp_problems(path: Path, network: dict[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with the DHCP server of a network."""
+    if not network.get("dhcp"):
+        if "dns_domain" in network:
+            yield Problem((*path, "dns_domain"), "needs 'dhcp: true' beside it: names are served by the DHCP server")
+        told = [at for at, one in enumerate(network.get("subnets", [])) if "dhcp_server" in one]
+        for at in told:
+            yield Problem((*path, "subnets", at, "dhcp_server"), "needs 'dhcp: true' of its network")
+        return
+    if not any(one.version == 4 for one in ranges(network)):
+        yield Problem((*path, "dhcp"), "needs a subnet of IPv4: IPv6 is told by the config drive")
+    for at, one in enumerate(network.get("subnets", [])):
+        cidr, server = subnet(one["cidr"]), one.get("dhcp_server")
+        if cidr is None:
+            continue
+        if server is not None and (cidr.version == 6 or not usable(server, cidr) or server == gateway_of(one, cidr)):
+            says = f"is {quoted(server)}, which is no address for a DHCP server in {cidr}: take a free one of IPv4"
+            yield Problem((*path, "subnets", at, "dhcp_server"), says)
+        elif cidr.version == 4 and cidr.num_addresses < 8:
+            yield Problem((*path, "subnets", at, "cidr"), f"is {cidr}, too small for a DHCP server: take a /29")
+
+
+def gateway_of(one: dict[str, Any], cidr: Subnet) -> str | None:
+    """Return the gateway of a subnet; as in Neutron the first address where nothing is said."""
+    return one.get("gateway", str(cidr.network_address + 1) if cidr.num_addresses > 2 else None)
 
 
 def qos_problems(path: Path, limits: list[dict[str, Any]]) -> Iterator[Problem]:
@@ -238,21 +297,32 @@ def port_of_network(name: str, network: dict[str, Any]) -> dict[str, Any]:
         "bridge": whole.get("bridge") or naming.bridge(name),
         "mtu": whole.get("mtu") or MTU.get(whole["type"], 1500),
         **({"vni": whole["vni"]} if whole["type"] == "vxlan" else {}),
-        "subnets": [whole_subnet(one) for one in whole["subnets"]],
+        "subnets": [whole_subnet(one, whole) for one in whole["subnets"]],
         "port_security": whole["port_security"],
-        **({"qos": whole["qos"]} if whole.get("qos") else {}),
+        **({"dns_domain": whole["dns_domain"]} if whole["dhcp"] and whole.get("dns_domain") else {}),
+        **{key: whole[key] for key in ("qos", "create", "physical", "segmentation_id", "router") if whole.get(key)},
     }
 
 
-def whole_subnet(one: dict[str, Any]) -> dict[str, Any]:
-    """Return the subnet with its gateway and pool said; as in Neutron the first address is the gateway's."""
+def whole_subnet(one: dict[str, Any], network: dict[str, Any]) -> dict[str, Any]:
+    """Return the subnet with its gateway, DHCP server and pool said."""
     cidr = subnet(one["cidr"])
-    first = str(cidr.network_address + 1) if cidr.num_addresses > 2 else None
-    gateway = one.get("gateway", first)
+    gateway = gateway_of(one, cidr)
+    served, dns = dhcp_of(one, cidr, gateway, network), one.get("dns", [])
+    if served and network.get("dns_domain"):
+        dns = [served["dhcp_server"], *(each for each in dns if each != served["dhcp_server"])]
     pool = [whole_pool(pool) for pool in one.get("pool", [])] or default_pool(cidr, gateway)
     reserved = {"reserved": [whole_pool(each) for each in one["reserved"]]} if one.get("reserved") else {}
     routes = {"routes": one["routes"]} if one.get("routes") else {}
-    return {"cidr": str(cidr), "gateway": gateway, "dns": one.get("dns", []), **routes, "pool": pool, **reserved}
+    return {"cidr": str(cidr), "gateway": gateway, "dns": dns, **routes, **served, "pool": pool, **reserved}
+
+
+def dhcp_of(one: dict[str, Any], cidr: Subnet, gateway: str | None, network: dict[str, Any]) -> dict[str, str]:
+    """Return the DHCP server of a subnet, nothing where it has none: the last address but a router's."""
+    if not network["dhcp"] or cidr.version != 4:
+        return {}
+    last = cidr.broadcast_address - 1
+    return {"dhcp_server": one.get("dhcp_server", str(last if str(last) != gateway else last - 1))}
 
 
 def whole_pool(pool: str) -> str:

@@ -32,6 +32,7 @@ GOOD = {
 FLAVOR, IMAGE = ("virtfleet_flavors", "m1.small"), ("virtfleet_images", "tiny")
 LAN, SUBNET = ("virtfleet_networks", "lan"), ("virtfleet_networks", "lan", "subnets", 0)
 WEB = ("virtfleet_instances", 0)
+FIXED = (*WEB, "networks", 0, "fixed_ip")
 I0 = "virtfleet_instances[0]"
 SUBNET_0 = "virtfleet_networks.lan.subnets[0]"
 SECOND = {"name": "db", "flavor": "m1.small", "image": "tiny", "networks": [{"network": "lan"}]}
@@ -191,7 +192,11 @@ BAD = [
         "virtfleet_images.tiny.members does not go with visibility public: only shared images have them",
     ),
     # network
-    ((*LAN, "type"), "natt", "virtfleet_networks.lan.type is 'natt': did you mean 'nat'? There is nat, bridge, vxlan"),
+    (
+        (*LAN, "type"),
+        "natt",
+        "virtfleet_networks.lan.type is 'natt': did you mean 'nat'? There is nat, bridge, vxlan, ovs",
+    ),
     (
         (*LAN, "subnets", 0, "reserved"),
         ["198.51.101.7"],
@@ -208,8 +213,58 @@ BAD = [
         "virtfleet_networks.lan.qos limits egress twice: write one limit for egress and one for ingress",
     ),
     ((*LAN, "qos"), [{"max_kbps": 0}], "virtfleet_networks.lan.qos[0].max_kbps is 0: it must be at least 1"),
+    (
+        LAN,
+        {"type": "ovs"},
+        "virtfleet_networks.lan has no 'bridge': type ovs needs the name of a bridge that is on the hosts",
+    ),
+    (
+        LAN,
+        {"type": "ovs", "bridge": "br0"},
+        "virtfleet_networks.lan.port_security is true: type ovs has no rules of ours, neither port security nor "
+        "security groups; say false",
+    ),
+    (
+        LAN,
+        {"type": "bridge", "create": True, "segmentation_id": 7},
+        "virtfleet_networks.lan has no 'physical': a VLAN on a bridge that we make needs the interface that carries it",
+    ),
+    (
+        (*LAN, "segmentation_id"),
+        7,
+        "virtfleet_networks.lan.segmentation_id does not go with type nat: it is one of bridge and ovs",
+    ),
+    (
+        LAN,
+        {"type": "bridge", "bridge": "br0", "segmentation_id": 4095},
+        "virtfleet_networks.lan.segmentation_id is 4095: it must be at most 4094",
+    ),
+    (
+        LAN,
+        {"type": "bridge", "bridge": "br0", "segmentation_id": 0},
+        "virtfleet_networks.lan.segmentation_id is 0: it must be at least 1",
+    ),
+    ((*LAN, "create"), True, "virtfleet_networks.lan.create does not go with type nat: it is one of bridge"),
+    ((*LAN, "router"), True, "virtfleet_networks.lan.router does not go with type nat: it is one of vxlan"),
+    (
+        (*WEB, "networks", 0, "floating_ip"),
+        "203.0.113.7",
+        f"{I0}.networks[0].floating_ip is 203.0.113.7, and network 'lan' has no 'router' that could lead there",
+    ),
+    (
+        (*WEB, "networks", 0, "floating_ip"),
+        "2001:db8::1",
+        f"{I0}.networks[0].floating_ip is '2001:db8::1': it must be an IPv4 address such as 203.0.113.7",
+    ),
     ((*LAN, "vni"), 5, "virtfleet_networks.lan.vni does not go with type nat: only vxlan has one"),
     ((*LAN, "vni"), 2**24, "virtfleet_networks.lan.vni is 16777216: it must be at most 16777215"),
+    ((*LAN, "dns_domain"), "lab", "virtfleet_networks.lan.dns_domain needs 'dhcp: true' beside it: "),
+    (
+        (*LAN, "dns_domain"),
+        "Lab!",
+        "virtfleet_networks.lan.dns_domain is the text 'Lab!': it must be a domain in small ",
+    ),
+    ((*SUBNET, "dhcp_server"), "10.0.0.2", "virtfleet_networks.lan.subnets[0].dhcp_server needs 'dhcp: true' of its "),
     ((*LAN, "project"), "nobody", "virtfleet_networks.lan.project is 'nobody', which is not in virtfleet_projects: "),
     (
         (*LAN, "type"),
@@ -579,6 +634,22 @@ PAIRS = [
     (
         [(LAN, {"type": "vxlan", "vni": 7}), (("virtfleet_networks", "red"), {"type": "vxlan", "vni": 7})],
         "virtfleet_networks.red.vni is 7, which is that of network 'lan': give each its own",
+    ),
+    (
+        [((*LAN, "dhcp"), True), ((*SUBNET, "dhcp_server"), "10.9.0.2")],
+        "virtfleet_networks.lan.subnets[0].dhcp_server is '10.9.0.2', which is no address for a DHCP server in ",
+    ),
+    (
+        [((*LAN, "dhcp"), True), ((*LAN, "subnets"), [{"cidr": "fd00::/64"}])],
+        "virtfleet_networks.lan.dhcp needs a subnet of IPv4: IPv6 is told by the config drive",
+    ),
+    (
+        [((*LAN, "dhcp"), True), ((*LAN, "subnets"), [{"cidr": "10.3.0.0/30"}])],
+        "virtfleet_networks.lan.subnets[0].cidr is 10.3.0.0/30, too small for a DHCP server: take a /29",
+    ),
+    (
+        [((*LAN, "dhcp"), True), ((*LAN, "subnets"), [{"cidr": "10.3.0.0/24"}]), (FIXED, "10.3.0.254")],
+        f"{I0}.networks[0].fixed_ip is 10.3.0.254, which is the DHCP server of 10.3.0.0/24: take another",
     ),
     (
         [((*LAN, "project"), "ops"), (("virtfleet_projects", "ops"), {})],
