@@ -35,7 +35,7 @@ POOL_KEYS = {
 TYPE_KEYS = ("cache", "discard", "qos", "encryption")
 # A snapshot is an image of the catalogue too: playbooks/snapshot.yml keeps it there.
 FROM_IMAGE = ("image", "snapshot")
-IMAGE_KEYS = ("url", "checksum", "disk_format")  # what stage image needs
+IMAGE_KEYS = ("url", "checksum", "disk_format", "host")  # what stage image needs
 NEW = ("blank", *FROM_IMAGE)
 DEVICE_KEYS = ("delete_on_termination", "tag", "disk_bus", "device_type")
 

@@ -92,7 +92,7 @@ def test_the_next_host_makes_the_new_volume_that_the_first_had_made_for_nothing(
         run = world.boot(stays, guest("vfv-1", block_devices=[new]))
     finally:
         world.lab.on("kvm1", "chmod 755 /var/lib/virtfleet/instances")
-    assert "reschedule" in run.output and "vfv-1  active  kvm2" in run.output, run.output
+    assert "not on kvm1" in run.output and "vfv-1  active  kvm2" in run.output, run.output
     assert world.lab.on("kvm1", "ls /var/lib/virtfleet/volumes").strip() == ""
     assert len(world.lab.on("kvm2", "ls /var/lib/virtfleet/volumes").split()) == 2  # the disk and its record
     world.play("delete", "-e", f"names={NAMES}")

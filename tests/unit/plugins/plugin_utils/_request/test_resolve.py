@@ -121,12 +121,16 @@ def test_the_disks_of_a_flavor_are_encrypted_by_the_passphrase_of_their_type():
 
 @pytest.mark.parametrize("source_type", ["image", "snapshot"])
 def test_a_volume_beside_the_root_disk_brings_the_image_that_it_is_made_from(source_type):
-    images = {**SPEC["virtfleet_images"], "tools": {"url": "file:///srv/tools.raw", "disk_format": "raw"}}
+    images = {
+        **SPEC["virtfleet_images"],
+        "tools": {"url": "file:///srv/tools.raw", "disk_format": "raw", "host": "kvm1"},
+    }
     device = {"source_type": source_type, "source": "tools", "destination_type": "volume", "volume_size": 2}
     (one,) = records({**WEB, "block_devices": [device]}, virtfleet_images=images)
     assert one["image"]["name"] == "tiny"
     assert one["volumes"][1]["source_image"] == "tools" and one["volumes"][1]["boot_index"] is None
-    assert one["volumes"][1]["image"] == {"name": "tools", "url": "file:///srv/tools.raw", "disk_format": "raw"}
+    known = {"name": "tools", "url": "file:///srv/tools.raw", "disk_format": "raw", "host": "kvm1"}
+    assert one["volumes"][1]["image"] == known
     assert "image" not in one["volumes"][0]
 
 
