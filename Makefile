@@ -96,6 +96,16 @@ ovn-test: $(BIN)/.test ## Run networks of OVN over two hosts: frames in namespac
 	@$(ROOT_RUN) pytest -v tests/integration/ovn/test_frames.py
 	@$(ROOT_RUN) pytest -v tests/integration/ovn/test_lab.py
 
+lvm-test: $(BIN)/.test ## Make, clone, grow and move disks in a volume group of a Debian that QEMU emulates (minutes)
+	@$(LAB_TOOLS)
+	@command -v mke2fs sfdisk qemu-img mformat qemu-system-x86_64 >/dev/null || $(SUDO) apt-get install -y -qq e2fsprogs fdisk mtools qemu-utils qemu-system-x86
+	@$(ROOT_RUN) pytest -v tests/integration/lvm
+
+volume-test: $(BIN)/.test hosts ## Encrypt, attach, move and copy volumes of real guests, in a lab of their own (minutes)
+	@$(LAB_TOOLS)
+	@command -v tgtd >/dev/null || $(SUDO) apt-get install -y -qq --no-install-recommends tgt qemu-utils
+	@$(ROOT_RUN) pytest -v tests/integration/volumes
+
 lab: $(BIN)/.run ## Start HOSTS=3 simulated compute hosts on this machine, for inventories/lab
 	@$(LAB_TOOLS)
 	@$(LAB) up $(HOSTS)
@@ -147,6 +157,7 @@ bench-network: $(BIN)/.test ## Time the ports of a host with 10 to 500 of them
 bench-storage: $(BIN)/.test ## Time images beside curl, sha256sum and the unpackers
 	@command -v curl >/dev/null || $(SUDO) apt-get install -y -qq curl
 	@$(RUN) python tests/bench/storage/bench.py $(ARGS)
+	@$(ROOT_RUN) python tests/bench/storage/disks.py $$(command -v ceph-osd >/dev/null && echo --ceph)
 
 clean: ## Remove the virtual environment and caches of this clone
 	rm -rf $(VENV) .cache .ansible build .pytest_cache .ruff_cache .hypothesis tests/output

@@ -25,6 +25,7 @@ OPTIONS = (
     "routers",
     "volume_types",
     "volumes",
+    "volume_keys",
     "security_groups",
     "server_groups",
     "keypairs",

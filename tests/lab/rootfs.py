@@ -27,8 +27,11 @@ def packages() -> list[str]:
         import yaml
     except ImportError:
         raise LabError("this Python lacks PyYAML: run the lab with the project's own, `make lab`")
-    wanted = yaml.safe_load(DEFAULTS.read_text())["compute_host_packages"]["debian"]
-    return sorted({*wanted, *MORE, *os.environ.get("LAB_PACKAGES", "").split()})
+    known = yaml.safe_load(DEFAULTS.read_text())
+    disks = known["compute_host_store_packages"]["iscsi"]["debian"]
+    return sorted(
+        {*known["compute_host_packages"]["debian"], *disks, *MORE, *os.environ.get("LAB_PACKAGES", "").split()}
+    )
 
 
 def path() -> Path:

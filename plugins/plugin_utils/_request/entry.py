@@ -160,15 +160,7 @@ def found_parts(one: Entry, path: Path, world: Any, problems: list[Problem]) -> 
 
 def visibility_problems(one: Entry, image: dict[str, Any], path: Path) -> Iterator[Problem]:
     """Yield that the image is not for the instance's project, as Glance would not show it to that."""
-    project = one["project"]
-    if image["visibility"] == "public" or project in (image.get("owner"), *image["members"]):
-        return
-    way_out = "add it to the image's members" if image["visibility"] == "shared" else "make the image shared or public"
-    says = (
-        f"is {quoted(one['image'])}, which is {image['visibility']} to project {quoted(image.get('owner') or 'none')} "
-        f"and not for project {quoted(project)}: {way_out}, or take another"
-    )
-    yield Problem((*path, "image"), says)
+    yield from catalogue.hidden(image, one["image"], one["project"], (*path, "image"))
 
 
 def size_problems(flavor: dict[str, Any], image: dict[str, Any], path: Path) -> Iterator[Problem]:
@@ -267,6 +259,8 @@ def unguarded_problems(one: Entry, port: dict[str, Any], wanted: dict[str, Any],
         return
     if one["security_groups"] and one["security_groups"] != [security.DEFAULT]:
         says = "is off, so security groups would do nothing: turn it on or leave security_groups out"
+        if port["type"] == "ovs":
+            says = f"is off, for network {quoted(port['network'])} is of type ovs: leave security_groups out"
         yield Problem((*place, "port_security"), says)
     if wanted.get("allowed_address_pairs"):
         says = "does nothing where port_security is off: everything is allowed there"

@@ -625,6 +625,27 @@ PAIRS = [
     ),
     (
         [
+            (LAN, {"type": "ovs", "bridge": "br-ex", "port_security": False}),
+            ((*WEB, "security_groups"), ["web"]),
+        ],
+        f"{I0}.networks[0].port_security is off, for network 'lan' is of type ovs: leave security_groups out",
+    ),
+    (
+        [
+            (LAN, {"type": "ovs", "bridge": "br-ex", "port_security": False}),
+            ((*WEB, "networks", 0, "port_security"), True),
+        ],
+        f"{I0}.networks[0].port_security is true, and type ovs has no rules of ours: leave it out",
+    ),
+    (
+        [
+            (LAN, {"type": "bridge", "physical": "eth1", "segmentation_id": 7}),
+            (("virtfleet_networks", "red"), {"type": "bridge", "physical": "eth1", "segmentation_id": 7}),
+        ],
+        "virtfleet_networks.red.physical is 'eth1', and network 'lan' has VLAN 7 of it already",
+    ),
+    (
+        [
             ((*WEB, "networks", 0, "port_security"), False),
             ((*WEB, "networks", 0, "allowed_address_pairs"), [{"ip_address": "10.0.0.9"}]),
         ],
@@ -789,14 +810,24 @@ DEVICE_0 = f"{I0}.block_devices[0]"
         ),
         ([{**DATA, "boot_index": 0}], [], f"{DEVICE_0}.boot_index is 0, and the instance has an image too: leave one"),
         (
-            [{**DATA, "source_type": "snapshot"}],
+            [{**BLANK, "source_type": "snapshot", "source": "golden"}],
             [],
-            f"{DEVICE_0}.source_type is 'snapshot', and volumes have no snapshots",
+            f"{DEVICE_0}.source is 'golden', which is not in virtfleet_images",
         ),
         (
-            [{**BLANK, "source_type": "image", "source": "tiny"}],
+            [{**BLANK, "source_type": "image", "source": "tiny", "destination_type": "local"}],
             [],
-            f"{DEVICE_0}.boot_index must be 0 with source_type",
+            f"{DEVICE_0}.destination_type is 'local', which does not go with source_type image",
+        ),
+        (
+            [{**BLANK, "source_type": "image", "source": "large"}],
+            [(("virtfleet_images", "large"), {"url": "file:///srv/l.qcow2", "min_disk_gb": 5})],
+            f"{DEVICE_0}.source is 'large', which needs 5 GiB and gets 1: take a larger size",
+        ),
+        (
+            [{**BLANK, "source_type": "image", "source": "hidden"}],
+            [(("virtfleet_images", "hidden"), {"url": "file:///srv/h.raw", "visibility": "private", "owner": "shop"})],
+            f"{DEVICE_0}.source is 'hidden', which is private to project 'shop' and not for project 'default'",
         ),
         (
             [{**BLANK, "volume_type": "none"}],
@@ -820,6 +851,28 @@ def test_a_block_device_that_cannot_be(devices, changes, sentence):
         ((*WEB, "block_devices"), devices),
     ]
     problems, _made = told(*catalogue, *changes)
+    assert any(sentence in one for one in problems), problems
+
+
+@pytest.mark.parametrize(
+    "kind,entry,sentence",
+    [
+        (
+            {"backend": "qcow2", "encryption": "luks"},
+            {"volume_type": "safe"},
+            f"{I0} has the encrypted volume 'root', and virtfleet_volume_keys has none of safe: add its passphrase",
+        ),
+        (
+            {"backend": "rbd", "pool": "vms", "encryption": "luks"},
+            {"volume_type": "safe"},
+            "virtfleet_volume_types.safe.encryption does not go with backend rbd: only qcow2 and raw are encrypted",
+        ),
+        ({"backend": "raw", "encryption": "aes"}, {}, "virtfleet_volume_types.safe.encryption is 'aes': There is luks"),
+    ],
+)
+def test_a_volume_type_that_cannot_be(kind, entry, sentence):
+    changes = [((*WEB, key), value) for key, value in entry.items()]
+    problems, _made = told((("virtfleet_volume_types",), {"safe": kind}), *changes)
     assert any(sentence in one for one in problems), problems
 
 
@@ -847,6 +900,9 @@ def test_very_many_problems_are_cut():
         ((*WEB, "vendor_data"), "#cloud-config\nSECRET"),
         (("virtfleet_keypairs", "ops"), "SECRET"),
         (("virtfleet_keypairs", "ops"), ["SECRET"]),
+        (("virtfleet_volume_keys",), {"data": "SECRET"}),
+        (("virtfleet_volume_keys",), {"data": "SECRET\nSECRET"}),
+        (("virtfleet_volume_keys",), {"data": ["SECRET SECRET"]}),
     ],
 )
 def test_no_message_shows_a_secret(change):
