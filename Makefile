@@ -12,6 +12,7 @@ PLAY := $(RUN) ansible-playbook
 ARGS ?=
 HOSTS ?= 3
 LAB := $(SUDO) env PATH="$(ROOT)/$(BIN):$$PATH" LAB_NAME=$(LAB_NAME) LAB_NET=$(LAB_NET) tests/lab/lab
+MOLECULE := cd collections/ansible_collections/virtfleet/compute && $(ROOT_RUN) molecule test --report
 LAB_TOOLS := command -v mmdebstrap >/dev/null && command -v ssh >/dev/null || $(SUDO) apt-get install -y -qq mmdebstrap debian-archive-keyring openssh-client
 
 .DEFAULT_GOAL := help
@@ -66,6 +67,8 @@ integration: $(BIN)/.test hosts ## Boot real guests on this machine and look ins
 	@$(ROOT_RUN) pytest tests/integration/guest_image
 	@$(ROOT_RUN) pytest tests/integration/backup/test_backup_core.py
 	@$(ROOT_RUN) pytest tests/integration/boot/test_guest.py
+	@$(LAB_TOOLS)
+	@$(MOLECULE) -s default -s boot
 
 cloud-image-test: $(BIN)/.test ## Boot a Debian image with real cloud-init and read what it made of the config drive (minutes)
 	@$(LAB_TOOLS)
@@ -105,7 +108,7 @@ lab-test: $(BIN)/.test ## Take hosts away from running fleets, in a lab of its o
 
 molecule: $(BIN)/.test ## Run the molecule scenarios, in a lab of their own (minutes)
 	@$(LAB_TOOLS)
-	@cd collections/ansible_collections/virtfleet/compute && $(ROOT_RUN) molecule test --all --report
+	@$(MOLECULE) --all
 
 bench-boot: $(BIN)/.test ## Time 1 to 100 guests against the floor and against community.libvirt
 	@$(PLAY) playbooks/hosts.yml
