@@ -97,7 +97,10 @@ class CallbackModule(DefaultCallback):
 
     def _say_failure(self, result, text):
         stage = f" {self._stage.name}" if self._stage and self._stage.name else ""
-        self._say(f"{self.host_label(result)}{stage}: {text}", C.COLOR_ERROR, self.get_option("display_failed_stderr"))
+        # What the controller says before a module ran on the host that a task is delegated to is not of that host.
+        asked = result.result.get("unreachable") or {"invocation", "module_stdout"} & set(result.result)
+        label = self.host_label(result) if asked else result.host.get_name()
+        self._say(f"{label}{stage}: {text}", C.COLOR_ERROR, self.get_option("display_failed_stderr"))
 
     # Stages
 

@@ -10,7 +10,8 @@ name: place
 short_description: Instance records with the host the scheduler chose
 description:
   - Each record that the decision speaks of gets C(host), C(alternates) and C(reason).
-  - One for which there is no host is failed, by fault of the request, with the scheduler's reason.
+  - One for which there is no host is failed, by fault of the request, with what hosts had refused it for and with the
+    scheduler's reason.
   - Records the decision does not speak of stay as they are.
 positional: decision
 options:
@@ -66,7 +67,9 @@ def placed(record, decision, choice, request):
     reason = why(decision, request, choice)
     if choice.get("host"):
         return {**record, "host": choice["host"], "alternates": choice.get("alternates") or [], "reason": reason}
-    return {**record, "failed": True, "fault": "request", "msg": reason, "reason": reason}
+    said = "; ".join(dict.fromkeys((record.get("refusals") or {}).values()))
+    told = f"{said}; no other host takes it: {reason}" if said else reason
+    return {**record, "failed": True, "fault": "request", "msg": told, "reason": reason}
 
 
 def why(decision, request, choice):

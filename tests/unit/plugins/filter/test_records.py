@@ -39,6 +39,10 @@ def test_place_writes_hosts_and_fails_those_without():
 
 def test_place_says_something_where_the_scheduler_does_not():
     assert place([A], decision({"name": "a", "uuid": "u-a", "host": None}))[0]["msg"] == "no host passes all filters"
+    refused = {**A, "refusals": {"kvm1": "kvm1 has a domain a that is not ours", "kvm2": "kvm2 is full"}}
+    (told,) = place([refused], decision({"name": "a", "uuid": "u-a", "host": None}))
+    both = "kvm1 has a domain a that is not ours; kvm2 is full"
+    assert told["msg"] == f"{both}; no other host takes it: no host passes all filters"
 
 
 def test_place_leaves_placed_and_failed_ones_alone():
