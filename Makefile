@@ -121,6 +121,9 @@ bench-fleet: $(BIN)/.test ## Time the playbooks over 40 simulated hosts against 
 bench-scale: $(BIN)/.test ## Time schedule, claim, audit and report of 200 to 10,000 hosts in process
 	@$(RUN) python tests/bench/fleet/scale.py $(ARGS)
 
+bench-controller: $(BIN)/.test ## Take the controller's CPU seconds of each stage with 0 to 100 guests on each of ten hosts
+	@$(RUN) python tests/bench/fleet/controller.py $(ARGS)
+
 bench-registry: $(BIN)/.test ## Time transactions of 1,000 instances in SQLite and in PostgreSQL
 	@$(RUN) python tests/bench/registry/bench.py $(ARGS)
 
