@@ -102,6 +102,18 @@ lab: $(BIN)/.run ## Start HOSTS=3 simulated compute hosts on this machine, for i
 lab-down: $(BIN)/.run ## Remove the simulated hosts
 	@$(LAB) down
 
+network-test: $(BIN)/.test hosts ## Let guests on two hosts of a lab reach and attack each other and change while they run, and try Open vSwitch (minutes)
+	@$(LAB_TOOLS)
+	@command -v ovs-vsctl >/dev/null || $(SUDO) apt-get install -y -qq openvswitch-switch
+	@command -v gcc >/dev/null || $(SUDO) apt-get install -y -qq gcc libc6-dev
+	@$(ROOT_RUN) pytest -v tests/integration/port/test_ovs.py
+	@$(ROOT_RUN) pytest -v tests/integration/network
+
+vlan-test: $(BIN)/.test ## Run the tests of stage port on Debian's own kernel in an emulated machine: VLANs, connections tracked by bridges (minutes)
+	@$(LAB_TOOLS)
+	@command -v mke2fs depmod cpio >/dev/null || $(SUDO) apt-get install -y -qq e2fsprogs kmod cpio
+	@$(ROOT_RUN) pytest -v -s tests/integration/vlan
+
 lab-test: $(BIN)/.test ## Take hosts away from running fleets, in a lab of its own (minutes)
 	@$(LAB_TOOLS)
 	@$(ROOT_RUN) pytest -v tests/lab_tests

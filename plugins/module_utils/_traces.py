@@ -40,6 +40,7 @@ KINDS: dict[str, Kind] = {
     "tap": Kind(network.find_taps, network.remove_link),
     "missing": Kind(network.find_missing),
     "bridge": Kind(network.find_bridges, network.remove_link),
+    "entry": Kind(network.find_entries, network.remove_entry),
     "rules": Kind(network.find_rules, network.remove_rules),
     "secret": Kind(hypervisor.find_secrets, hypervisor.remove_secret),
     "folder": Kind(volumes.find_folders, volumes.remove_folder),

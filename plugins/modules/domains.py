@@ -17,6 +17,8 @@ description:
   - What exists is compared with our record in its metadata, never with libvirt's XML text. A difference is taken
     V(live), at the V(next boot) (the domain is defined anew, the running guest goes on as it is), or is V(refused)
     because it would destroy data. The diff names which.
+  - Network cards that come or go at the end of the list are plugged into and unplugged from a running guest. The port
+    of a card that the guest has let go of is taken off the host, too.
   - A guest that was killed, stopped or paused by hand is started or resumed again, unless its C(state) is V(stopped).
   - A domain with the same name or UUID that is not ours is never touched; the instance fails, naming it.
 author:
@@ -242,6 +244,19 @@ def outcome(item, plan, domain):
     return _bulk.Outcome(item["name"], bool(plan.steps), before=plan.before, after=plan.after, facts=facts)
 
 
+def let_go(params, plans):
+    """The ports whose cards running guests have let go of are gone from the host."""
+    ids = {step.partition(" ")[2] for plan in plans for step in plan.steps if step.startswith("unplug ")}
+    if ids:
+        # Rarely needed, and each start of this module would pay for it.
+        from ..module_utils._network import saved, unplug
+        from ..module_utils._network.host import Host
+
+        host = Host(params["state_dir"], params["run_dir"])
+        with saved.lock(host.run_dir):
+            unplug.remove(host, [port for key, port in saved.read(host.state_dir).items() if key in ids])
+
+
 def held(module, items):
     """Hold the locks of the instances, so that what a killed run still does here is over before we look."""
     if module.check_mode:
@@ -274,6 +289,8 @@ def main():
         with connect(module.params["uri"]) as connection, held(module, items):
             world = domains.read(connection, [item.get("uuid") for item in items])
             outcomes = _bulk.in_turn(items, (prepare, complete), module.params["threads"])
+            if not module.check_mode:
+                let_go(module.params, [plans[one.name] for one in outcomes if not one.error])
     except ItemError as error:
         outcomes = [_bulk.Outcome(item["name"], error=str(error), fault=error.fault) for item in items]
     _bulk.finish(module, "instances", items, outcomes)

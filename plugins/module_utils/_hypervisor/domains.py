@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .._model.changes import cards_now
 from .._model.domain import POWER_STATES, Domain, Plan
 from .._model.errors import ItemError
 from .._model.instance import Instance
@@ -19,7 +20,7 @@ from .._xml import read as xml
 from .._xml.devices import console_path
 from .._xml.domain import Guest, domain_xml
 from .._xml.metadata import NOVA, OURS, bare, nova_element, our_element
-from . import secrets, volumes
+from . import cards, secrets, volumes
 from .connection import failing_to, is_gone, libvirt
 from .ports import unplugged
 
@@ -107,10 +108,11 @@ def remember(domain: Any, instance: Instance, running: bool) -> None:
 
 
 def remember_running(domain: Any, plan: Plan) -> None:
-    """The running guest knows the volumes it has now; what it takes at its next boot it does not know yet."""
+    """The running guest knows the volumes and cards it has now; what it takes at its next boot it does not know yet."""
     running = plan.instance
     if plan.pending:
-        running = replace(plan.found.running, volumes=plan.instance.volumes)
+        kept = cards_now(plan.found.running, plan.instance)
+        running = replace(plan.found.running, volumes=plan.instance.volumes, ports=kept)
     with failing_to(f"write the metadata of {running.domain}"):
         element, kind = bare(our_element(running)), libvirt.VIR_DOMAIN_METADATA_ELEMENT
         domain.setMetadata(kind, element, "virtfleet", OURS, libvirt.VIR_DOMAIN_AFFECT_LIVE)
@@ -245,10 +247,13 @@ def make(connection: Any, plan: Plan, settings: Settings) -> None:
     instance = plan.instance
     secrets.ensure(connection, instance)
     domain = define(connection, instance, settings.guest) if "define" in plan.steps else look_up(connection, instance)
-    plugs = [step for step in plan.steps if step.partition(" ")[0] in volumes.STEPS]
+    plugs, replugs = ([step for step in plan.steps if step.partition(" ")[0] in one.STEPS] for one in (volumes, cards))
     try:
+        if replugs:
+            check_ports(instance, settings)
+        cards.take(domain, plan, replugs)
         volumes.take(domain, plan, plugs, settings.guest.cache)
-        if plugs:
+        if plugs or replugs:
             remember_running(domain, plan)
         for step in plan.steps:
             if step in POWER:
@@ -258,7 +263,7 @@ def make(connection: Any, plan: Plan, settings: Settings) -> None:
     except ItemError:
         if plan.found is None:
             undefine(domain)
-        elif plugs:
+        elif plugs or replugs:
             define(connection, plan.found.instance, settings.guest)
         raise
 

@@ -5,13 +5,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import subprocess
 
 from .._model.instance import Instance
 
 
-def bridge_of(tap: str, sysfs: str) -> str:
-    """Return the bridge that a tap is a port of; the kernel shows it when the tap is really in."""
+def bridge_of(tap: str, sysfs: str, kind: str = "bridge") -> str:
+    """Return the bridge that a tap is a port of; the kernel shows it when the tap is really in.
+
+    Of a bridge of Open vSwitch only that knows.
+    """
+    if kind == "ovs":
+        words = ["ovs-vsctl", "--timeout=10", "iface-to-br", tap]
+        with contextlib.suppress(OSError):
+            return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+        return ""
     try:
         return os.path.basename(os.readlink(os.path.join(sysfs, tap, "brport", "bridge")))
     except OSError:
@@ -33,7 +43,7 @@ def unplugged(instance: Instance, sysfs: str, run_dir: str, rules_digest: str = 
     Where a port that is not plugged is not `fatal`, its tap has to be there: without it no guest starts.
     """
     for port in instance.ports:
-        bridge = bridge_of(port.tap, sysfs)
+        bridge = bridge_of(port.tap, sysfs, port.type)
         if not os.path.exists(os.path.join(sysfs, port.tap)):
             return f"tap {port.tap} of network {port.network} is missing: stage port makes it"
         if bridge != port.bridge and fatal:

@@ -10,10 +10,11 @@ or is `refused` (it would destroy data, or cannot be done to an instance that ex
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .instance import Instance
+from .port import Port
 from .volume import Volume
 
 AGAIN = "delete the instance and boot it again"
@@ -69,6 +70,7 @@ def _filters(instance: Instance) -> dict[str, Any]:
             "security_groups": one.security_groups,
             "allowed_address_pairs": one.allowed_address_pairs,
             **({"qos": one.qos} if one.qos else {}),
+            **({"floating_ip": one.floating_ip} if one.floating_ip else {}),
         }
         for place, one in enumerate(instance.ports)
     }
@@ -160,6 +162,47 @@ def plugs(volume: Volume, instance: Instance) -> bool:
     return bool(volume.id) and bus == "virtio" and volume.device_type != "cdrom" and volume.boot_index is None
 
 
+def _tail(old: Instance, new: Instance) -> bool:
+    """Say whether cards came or went at the end alone, so that a running guest keeps the others as they are."""
+    return all(one == two for one, two in zip(_cards(old), _cards(new)))
+
+
+def _common(old: Instance, new: Instance) -> tuple[Instance, Instance]:
+    """Return both with the ports that both have, where others only came or went at the end."""
+    if not _tail(old, new):
+        return old, new
+    both = min(len(old.ports), len(new.ports))
+    return replace(old, ports=old.ports[:both]), replace(new, ports=new.ports[:both])
+
+
+def _ports(old: Instance, new: Instance) -> list[Change]:
+    """Return the cards that come or go at the end; a running guest takes them."""
+    if not _tail(old, new):
+        return []
+    both = min(len(old.ports), len(new.ports))
+    gone = [Change(f"port {at} ({one.network})", "present", "absent", "live") for at, one in _after(old, both)]
+    return gone + [Change(f"port {at} ({one.network})", "absent", "present", "live") for at, one in _after(new, both)]
+
+
+def _after(instance: Instance, both: int) -> list[tuple[int, Port]]:
+    """Return the ports after the first ones, with their places."""
+    return list(enumerate(instance.ports))[both:]
+
+
+def cards_now(running: Instance, wanted: Instance) -> tuple[Port, ...]:
+    """Return the ports of a running guest once it took what it takes live."""
+    return wanted.ports if _tail(running, wanted) else running.ports
+
+
+def card_steps(old: Instance, new: Instance) -> tuple[str, ...]:
+    """Return what a running guest does about its cards: unplug and plug, each with the port's id."""
+    if not _tail(old, new):
+        return ()
+    both = min(len(old.ports), len(new.ports))
+    gone = [f"unplug {one.id}" for _at, one in reversed(_after(old, both))]
+    return (*gone, *(f"plug {one.id}" for _at, one in _after(new, both)))
+
+
 def plug_steps(old: Instance, new: Instance) -> tuple[str, ...]:
     """Return what a running guest does about its volumes: detach, attach and resize, each with the volume's id."""
     before, after = ({one.id: one for one in each.volumes if one.id} for each in (old, new))
@@ -172,13 +215,14 @@ def plug_steps(old: Instance, new: Instance) -> tuple[str, ...]:
 def differences(old: Instance, new: Instance) -> tuple[Change, ...]:
     """Return what differs between two instances, the worst first; with the same digest only what is beside it."""
     same = old.spec_digest == new.spec_digest
+    one, two = _common(old, new)
     found = [
-        Change(field, read(old), read(new), takes, why)
+        Change(field, read(one), read(two), takes, why)
         for field, read, takes, why in FIELDS
-        if (not same or field in BESIDE_THE_SPEC) and read(old) != read(new)
+        if (not same or field in BESIDE_THE_SPEC) and read(one) != read(two)
     ]
     if not same:
-        found += _sizes(old, new) + _volumes(old, new)
+        found += _sizes(old, new) + _volumes(old, new) + _ports(old, new)
         if not found:
             found.append(Change("spec_digest", old.spec_digest, new.spec_digest, "live"))
     return tuple(sorted(found, key=lambda one: ORDER[one.takes]))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from .changes import Change, differences, drift, plug_steps
+from .changes import Change, card_steps, differences, drift, plug_steps
 from .errors import ItemError
 from .instance import Instance
 
@@ -69,7 +69,8 @@ class Domain:
 class Plan:
     """The steps for one instance, in order, and why: define, remember, start, resume, wake, stop, remove, clean.
 
-    A running guest may also detach, attach or resize a volume: the word, a space and the volume's id.
+    A running guest may also detach, attach or resize a volume: the word, a space and the volume's id; and unplug or
+    plug a card: the word, a space and the port's id.
     """
 
     instance: Instance
@@ -163,8 +164,9 @@ def plan_present(
         raise ItemError("; ".join(f"{one.sentence(wanted.name)}: {one.why}" for one in refused), fault="request")
     power = power_steps(wanted.state, found.power_state)
     goes_on = found.power_state not in OFF and "stop" not in power
-    redefine = any(one.takes == "next boot" or one.field.startswith("volume ") for one in changes)
-    plugs = plug_steps(found.running, kept) if goes_on and found.running is not None else ()
+    redefine = any(one.takes == "next boot" or one.field.startswith(("volume ", "port ")) for one in changes)
+    running = found.running if goes_on else None
+    plugs = (*card_steps(running, kept), *plug_steps(running, kept)) if running is not None else ()
     write = ("define",) if redefine else ("remember",) if changes else ()
     steps = write + plugs + power
     pending = [one for one in changes if one.takes == "next boot"]

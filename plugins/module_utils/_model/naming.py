@@ -65,7 +65,7 @@ OPTIONAL_KEYS = {
         *("size_mb", "guest_format", "id", "pool", "source_image", "delete_on_termination"),
         *("tag", "device_type", "disk_bus", "cache", "discard", "qos"),
     ),
-    "ports": ("qos",),
+    "ports": ("qos", "segmentation_id", "physical", "create", "router", "floating_ip"),
 }
 
 

@@ -47,6 +47,11 @@ class Port:
     security_groups: list[dict[str, Any]] = field(default_factory=list)
     allowed_address_pairs: list[dict[str, Any]] = field(default_factory=list)
     qos: list[dict[str, Any]] = field(default_factory=list)
+    segmentation_id: int | None = None
+    physical: str = ""
+    create: bool = False
+    router: bool = False
+    floating_ip: str = ""
 
     @classmethod
     def from_record(cls, record: dict[str, Any], where: str = "the port") -> Port:

@@ -326,25 +326,45 @@ NETWORK = record(
     ["type"],
     {
         "type": choice(
-            "`nat`: a private bridge that we make on each host, with a way out; `bridge`: a bridge that is there; "
-            "`vxlan`: one network over all hosts, carried in their packets, without a way out.",
+            "`nat`: a private bridge that we make on each host, with a way out; `bridge`: a bridge that is there, or "
+            "one that we make; `vxlan`: one network over all hosts, carried in their packets, without a way out; "
+            "`ovs`: a bridge of Open vSwitch that is there.",
             "nat",
             "bridge",
             "vxlan",
+            "ovs",
         ),
         "vni": number("Number of the network in the packets; only for `vxlan`.", 1, 2**24 - 1, examples=[100]),
         "bridge": text(
-            "The bridge on the host. Needed for type `bridge`; the others have `vf-<name>` where none is said.",
+            "The bridge on the host. Needed for one that is there; the others have `vf-<name>` where none is said.",
             maxLength=15,
             pattern=r"^(?!\.{1,2}$)[^\s/:]+$",
             **{"x-valid": "the name of a network device: at most 15 characters without spaces, '/' and ':'"},
             examples=["br0"],
         ),
+        "create": {
+            "type": "boolean",
+            "description": "The bridge is ours: made with the first port, gone with the last; only for `bridge`.",
+            "default": False,
+        },
+        "physical": text(
+            "The interface of the hosts that a bridge of ours has in it, or whose VLAN; only for `bridge`.",
+            maxLength=15,
+            pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
+            **{"x-valid": "the name of a network device: at most 15 letters, digits, '_', '.' and '-'"},
+            examples=["eth1"],
+        ),
+        "segmentation_id": number("Number of the VLAN; only for `bridge` and `ovs`.", 1, 4094, examples=[10]),
         "mtu": number("Largest packet in bytes. Default: 1500, 1450 for `vxlan`.", 576, 65535),
         "port_security": {
             "type": "boolean",
             "description": "Lets a guest send only from its own MAC and addresses.",
             "default": True,
+        },
+        "router": {
+            "type": "boolean",
+            "description": "Each host has the gateway's address and lets guests out masqueraded; only for `vxlan`.",
+            "default": False,
         },
         "qos": BANDWIDTH,
         "subnets": listing("Its address ranges. Without one, addresses are somebody else's business.", SUBNET),
@@ -487,6 +507,11 @@ INSTANCE = record(
                         "type": "boolean",
                         "description": "Keeps it from other isolated ports of its bridge on the same host.",
                     },
+                    "floating_ip": text(
+                        "An IPv4 address of the hosts' own network that others reach the guest at; needs a network "
+                        "with `router`.",
+                        examples=["203.0.113.7"],
+                    ),
                     "qos": {**BANDWIDTH, "description": "Overrules the network's; an empty list for no limit."},
                     "allowed_address_pairs": listing(
                         "What else the port may send from: addresses of a router, a cluster or a container network.",

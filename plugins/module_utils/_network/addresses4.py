@@ -19,6 +19,7 @@ from .._model.errors import ItemError
 NEW_ADDRESS, GET_ADDRESS = 20, 22
 REQUEST_DUMP = 0x301
 DONE, ERROR = 3, 2
+LABEL = 3
 LOCAL = 2  # the attribute; that of the other end of a link is another
 
 
@@ -45,6 +46,27 @@ def address(content: bytes) -> tuple[int, str]:
             return index, f"{socket.inet_ntoa(content[at + 4 : at + 8])}/{prefix}"
         at += (length + 3) & ~3
     return index, ""
+
+
+def labelled(ending: str) -> list[tuple[str, str]]:
+    """Return (link, address) of the addresses whose label ends so."""
+    found = []
+    for kind, content in messages():
+        label = text_of(content, LABEL)
+        if kind == NEW_ADDRESS and label.endswith(ending):
+            found.append((label[: -len(ending)], address(content)[1].partition("/")[0]))
+    return found
+
+
+def text_of(content: bytes, wanted: int) -> str:
+    """Return the text of an attribute of a message, empty if it has none."""
+    at = 8
+    while at < len(content):
+        length, kind = struct.unpack_from("=HH", content, at)
+        if kind == wanted:
+            return content[at + 4 : at + length].rstrip(b"\0").decode(errors="replace")
+        at += (length + 3) & ~3
+    return ""
 
 
 def read() -> dict[str, set[str]]:

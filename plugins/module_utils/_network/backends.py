@@ -13,12 +13,12 @@ from dataclasses import replace
 from types import ModuleType
 
 from .._model.errors import ItemError
-from . import bridge, nat, nft, qos, vxlan
+from . import bridge, nat, nft, ovs, qos, vxlan
 from .links import OURS, Link
 from .port import Port
 from .settings import SHOW_BRIDGED
 
-BACKENDS: dict[str, ModuleType] = {"bridge": bridge, "nat": nat, "vxlan": vxlan}
+BACKENDS: dict[str, ModuleType] = {"bridge": bridge, "nat": nat, "ovs": ovs, "vxlan": vxlan}
 
 
 def backend(port: Port) -> ModuleType:
@@ -37,10 +37,11 @@ def tap(port: Port) -> Link:
         alias=OURS + port.id,
         mac="fe" + port.mac[2:],
         mtu=port.mtu,
-        master=port.bridge,
+        master="" if port.type == "ovs" else port.bridge,
         guard=port.port_security,
         isolated=port.isolated,
         queued=port.queues > 1,
+        vlan=bridge.access_vlan(port) if port.type == "bridge" else 0,
     )
 
 

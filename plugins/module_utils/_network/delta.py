@@ -30,7 +30,8 @@ def frame(ports: Collection[Port]) -> tuple[bool, ...]:
         bool(filtered),
         bool(stateful),
         any(port.zone for port in stateful),
-        any(port.type == "nat" for port in ports),
+        any(port.routed for port in ports),
+        any(port.floating for port in ports),
     )
 
 

@@ -19,7 +19,7 @@ import functools
 import hashlib
 from collections.abc import Iterable, Mapping
 
-from . import nftext, vxlan
+from . import bridge, nftext, vxlan
 from .members import Members
 from .nftext import Element, Holder, held, holder
 from .port import Port
@@ -170,7 +170,8 @@ def shared_elements(port: Port, native: bool) -> list[Element]:
     if not port.filtered or not port.stateful:
         return []
     if native:
-        return [(NATIVE_ZONES, f'"{vxlan.link_name(port)}" : {port.zone}')] if port.zone else []
+        way = vxlan.link_name(port) if port.vni else bridge.vlan_link(port)
+        return [(NATIVE_ZONES, f'"{way}" : {port.zone}')] if port.zone else []
     zone = [(ZONES, f'"{port.bridge}" : {port.zone}')] if port.zone else []
     return [(STATEFUL, f'"{port.bridge}"'), *zone]
 

@@ -67,19 +67,29 @@ class World:
         self.ports[port.id] = port
         if (earlier.mtu, earlier.gateways, earlier.bridge) != (port.mtu, port.gateways, port.bridge):
             self.rebuild()
-        kind = (port.type, port.bridge, port.mtu, port.gateways, port.vni, port.local)
+        kind = (
+            port.type,
+            port.bridge,
+            port.mtu,
+            port.gateways,
+            port.vni,
+            port.local,
+            port.segment,
+            port.physical,
+            port.router,
+        )
         if kind not in self.kinds:
             merge(self.below, port)
             self.kinds.add(kind)
         self.taps[port.tap] = port.id
-        if port.type == "nat":
+        if port.routed:
             self.claimed.setdefault(port.bridge, set()).update(port.gateways)
 
     def hold(self, port: Port) -> None:
         """Count a network as kept, in place of an earlier version of it."""
         self.kept[port.id] = port
         self.rebuild()
-        if port.type == "nat":
+        if port.routed:
             self.claimed.setdefault(port.bridge, set()).update(port.gateways)
 
     def forget(self, port: Port, instead: Port | None = None) -> None:

@@ -116,7 +116,7 @@ def plan_removal(world: World, network: dict[str, Any], host_ip: str) -> Outcome
         told = ", ".join(users[:MOST_USERS]) + (f" and {len(users) - MOST_USERS} more" if users[MOST_USERS:] else "")
         raise ItemError(f"network '{port.network}' is used by {told} on this host: delete them first", fault="request")
     mine = own_links(world, port)
-    inside = set(ports_in(port.bridge)) - {link.name for link in mine} if mine else set()
+    inside = set(ports_in(port.bridge)) - {one for link in mine for one in (link.name, link.uplink)} if mine else set()
     if inside:
         raise ItemError(
             f"bridge {port.bridge} of network '{port.network}' has {', '.join(sorted(inside))}: take it out"

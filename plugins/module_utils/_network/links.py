@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -23,18 +24,20 @@ GROUP = 7666
 # What the names of links of kind ifb begin with: sysfs does not tell that kind.
 IFB = "vfi"
 GRACE = 2.0  # seconds
+VLAN = "vlan "  # what lines of bridge, not of ip, begin with
 MULTI_QUEUE = 0x0100  # of tun_flags, linux/if_tun.h
 
 
 @dataclass(frozen=True)
 class Link:
-    """A tap, a bridge, a vxlan link or an ifb.
+    """A tap, a bridge, a vxlan or VLAN link or an ifb.
 
     `addresses` have a prefix ("10.0.0.1/24"); others on the link are not looked at. `guard` makes the bridge cut off a
     guest that speaks spanning tree to it: such frames go to a bridge with STP on without passing any rule of nftables.
     An `isolated` port of a bridge is kept from its other isolated ports.
     A `queued` tap may have several queues; one that a guest has open stays as it is.
-    `tunnel` is how a vxlan link is made ("id 100 local 10.0.0.1"); it is not read back, but part of the alias.
+    `tunnel` is how a vxlan or VLAN link is made ("id 100 local 10.0.0.1"); it is not read back, but part of the alias.
+    `uplink` is a link of others that a bridge of ours has in it, `vlan` the VLAN that a tap is an access port of.
     """
 
     name: str
@@ -49,6 +52,8 @@ class Link:
     isolated: bool = False
     tunnel: str = ""
     queued: bool = False
+    uplink: str = ""
+    vlan: int = 0
 
 
 def attribute(name: str, *path: str) -> str:
@@ -66,11 +71,12 @@ def exists(name: str) -> bool:
 
 
 def kind_of(name: str) -> str:
-    """Return "tap", "bridge", "vxlan" or "other"."""
+    """Return "tap", "bridge", "vxlan", "vlan", "ifb" or "other"."""
     if os.path.isdir(os.path.join(SYSFS, name, "bridge")):
         return "bridge"
-    if "DEVTYPE=vxlan" in attribute(name, "uevent"):
-        return "vxlan"
+    kind = attribute(name, "uevent").partition("DEVTYPE=")[2].partition("\n")[0]
+    if kind in ("vxlan", "vlan"):
+        return kind
     if os.path.exists(os.path.join(SYSFS, name, "tun_flags")):
         return "tap"
     return "ifb" if name.startswith(IFB) else "other"
@@ -112,7 +118,24 @@ def read(wanted: Link, addresses: dict[str, set[str]]) -> Link | None:
         isolated=attribute(wanted.name, "brport", "isolated") == "1",
         tunnel=wanted.tunnel,
         queued=wanted.queued if wanted.kind != "tap" or in_use(wanted.name) else queued(wanted.name),
+        uplink=wanted.uplink if wanted.uplink and master_of(wanted.uplink) == wanted.name else "",
+        vlan=vlan_of(wanted.name) if wanted.vlan else 0,
     )
+
+
+def vlan_of(name: str) -> int:
+    """Return the VLAN that a tap is an access port of, -1 if it is in others or sees its tags."""
+    return access_vlan(bridge("-j", "vlan", "show", "dev", name).stdout)
+
+
+def access_vlan(answer: str) -> int:
+    """Return the VLAN out of what bridge tells of one link, -1 if that is not an access port of one VLAN."""
+    try:
+        vlans = [vlan for one in json.loads(answer or "[]") for vlan in one.get("vlans", [])]
+    except ValueError:
+        return -1
+    whole = len(vlans) == 1 and {"PVID", "Egress Untagged"} <= set(vlans[0].get("flags", []))
+    return int(vlans[0]["vlan"]) if whole else -1
 
 
 def ours() -> dict[str, str]:
@@ -148,6 +171,8 @@ def commands(wanted: Link, actual: Link | None) -> list[str]:
         elif wanted.kind == "ifb":
             lines.append(f"link add name {wanted.name} type ifb")
             lines.append(f"link set dev {wanted.name} addrgenmode none")
+        elif wanted.kind == "vlan":
+            lines.append(f"link add {wanted.tunnel}")
         elif wanted.kind == "vxlan":
             lines.append(f"link add name {wanted.name} type vxlan {wanted.tunnel} dstport 4789 nolearning")
         else:
@@ -159,7 +184,15 @@ def commands(wanted: Link, actual: Link | None) -> list[str]:
         master = f" master {wanted.master}" if wanted.master else ""
         address = f" address {wanted.mac}" if wanted.mac else ""  # the kernel lets nobody give one to an ifb
         options = f"alias {wanted.alias}{address} mtu {wanted.mtu}"
+        if wanted.vlan and (actual is None or actual.vlan != wanted.vlan):
+            # No frame may pass before the tap is in its VLAN: it would be in that of the bridge.
+            lines.append(f"link set dev {wanted.name} down")
+            lines.append(f"link set dev {wanted.name} {options}{master}")
+            lines += [f"{VLAN}del vid 1-4094 dev {wanted.name}"]
+            lines += [f"{VLAN}add vid {wanted.vlan} pvid untagged dev {wanted.name}"]
         lines.append(f"link set dev {wanted.name} {options}{master} up")
+        if wanted.uplink:
+            lines.append(f"link set dev {wanted.uplink} master {wanted.name} up")
         if wanted.master:
             switches = {"guard": wanted.guard, "isolated": wanted.isolated}
             told = " ".join(f"{name} {'on' if value else 'off'}" for name, value in switches.items())
@@ -172,19 +205,49 @@ def commands(wanted: Link, actual: Link | None) -> list[str]:
     return lines
 
 
-def ip(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run ip; the caller looks at what it says."""
+def ip(*arguments: str, stdin: str = "", program: str = "ip") -> subprocess.CompletedProcess[str]:
+    """Run ip, or bridge; the caller looks at what it says."""
     try:
-        return subprocess.run(["ip", *arguments], input=stdin, capture_output=True, text=True, check=False)
+        return subprocess.run([program, *arguments], input=stdin, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise ItemError("ip is not installed on this host: install the package iproute2")
+        raise ItemError(f"{program} is not installed on this host: install the package iproute2")
+
+
+def bridge(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run bridge; the caller looks at what it says."""
+    return ip(*arguments, program="bridge")
 
 
 def run(lines: list[tuple[str, str]]) -> dict[str, str]:
-    """Run (link, line) pairs in one process; return what went wrong, by link. One bad line does not stop the others."""
+    """Run (link, line) pairs; return what went wrong, by link. One bad line does not stop the others.
+
+    In one process, unless there are VLANs of taps, which another program knows: then what comes before, they, and what
+    comes after.
+    """
+    vlans = [(link, line) for link, line in lines if line.startswith(VLAN)]
+    if not vlans:
+        return batch(lines, "ip")
+    before: list[tuple[str, str]] = []
+    after: list[tuple[str, str]] = []
+    seen: set[str] = set()
+    errors: dict[str, str] = {}
+    for link, line in lines:
+        if line.startswith(VLAN):
+            seen.add(link)
+        else:
+            (after if link in seen else before).append((link, line))
+    for some, program in ((before, "ip"), (vlans, "bridge"), (after, "ip")):
+        for link, words in batch(some, program).items():
+            errors.setdefault(link, words)
+    return errors
+
+
+def batch(lines: list[tuple[str, str]], program: str) -> dict[str, str]:
+    """Run (link, line) pairs in one process of a program; return what went wrong, by link."""
     if not lines:
         return {}
-    stderr = ip("-force", "-batch", "-", stdin="".join(f"{line}\n" for link, line in lines)).stderr
+    text = "".join(f"{line}\n" for _link, line in lines)
+    stderr = ip("-force", "-batch", "-", stdin=text, program=program).stderr
     errors: dict[str, str] = {}
     for words, number in re.findall(r"(.*?)\nCommand failed -:(\d+)", "\n" + stderr, flags=re.DOTALL):
         errors.setdefault(lines[int(number) - 1][0], " ".join(words.split()))
@@ -193,7 +256,12 @@ def run(lines: list[tuple[str, str]]) -> dict[str, str]:
 
 def make(wanted: Iterable[Link], actual: dict[str, Link | None]) -> dict[str, str]:
     """Make the links what is wanted; return what went wrong, by link."""
-    return run([(link.name, line) for link in wanted for line in commands(link, actual.get(link.name))])
+    wanted = list(wanted)
+    errors = run([(link.name, line) for link in wanted for line in commands(link, actual.get(link.name))])
+    for link in wanted:
+        if link.kind == "vlan" and not exists(link.name) and link.name in errors:
+            errors[link.name] += ": the kernel of this host has no VLAN links (8021q)"
+    return errors
 
 
 def unused_group() -> int:

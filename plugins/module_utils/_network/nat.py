@@ -16,9 +16,10 @@ from .settings import forwarding, uplinks, without_ipv6
 
 def check(port: Port, addresses: dict[str, set[str]]) -> None:
     """Refuse a network without gateway, and one whose subnet the host has elsewhere: it could not route both."""
+    kind = "nat" if port.type == "nat" else "routed"
     if not port.gateways:
         raise ItemError(
-            f"network '{port.network}' is nat and has no IPv4 subnet with a gateway: give it one", fault="request"
+            f"network '{port.network}' is {kind} and has no IPv4 subnet with a gateway: give it one", fault="request"
         )
     new = set(port.gateways) - addresses.get(port.bridge, set())
     for link, taken in sorted(addresses.items()) if new else ():

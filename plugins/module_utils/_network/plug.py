@@ -16,7 +16,7 @@ from typing import Any
 
 from .._bulk import Outcome, attempt, failed
 from .._model.errors import ItemError
-from . import flows, links, load, members, nft, qos, saved, settings, tunnels, unplug
+from . import floating, flows, links, load, members, nft, ovs, qos, saved, settings, tunnels, unplug
 from .backends import backend, links_of, settings_of, tap
 from .host import Host, World, read
 from .links import Link
@@ -69,6 +69,12 @@ def differences(world: World, ports: list[Port]) -> tuple[dict[str, Any], dict[s
     has = qos.actual(limited) if limited else {}
     if has != limits:
         before["qos"], after["qos"] = qos.words(has), qos.words(limits)
+    floats, has = floating.wanted(ports, world.addresses), floating.actual(ports, world.addresses)
+    if floats != has:
+        before["floating"], after["floating"] = has, floats
+    access, switched = ovs.wanted(ports), ovs.actual(port.tap for port in ovs.of(ports))
+    if access != switched:
+        before["ovs"], after["ovs"] = ovs.words_of(switched), ovs.words_of(access)
     want, have = tunnels.wanted(ports, world.told), tunnels.actual(ports)
     if want != have:
         before["tunnels"], after["tunnels"] = sorted(have - want), sorted(want - have)
@@ -95,8 +101,20 @@ def plan(world: World, record: dict[str, Any]) -> Outcome:
         check(world, port)
         world.claim(port)
     before, after = differences(world, ports)
+    for port in left(world, record, ports):
+        before.setdefault("ports", {})[port.id], after.setdefault("ports", {})[port.id] = to_dict(port), None
     changed = before != after
     return Outcome(record["name"], changed, before=before, after=after, facts=facts(record, ports, not changed))
+
+
+def left(world: World, record: dict[str, Any], ports: list[Port]) -> list[Port]:
+    """Return the ports that the instance had and has no more, but those whose tap a guest has open.
+
+    Stage domain takes the card from the guest, and then the port.
+    """
+    ids = {port.id for port in ports}
+    gone = [port for port in world.saved.values() if port.uuid == record.get("uuid") and port.id not in ids]
+    return [port for port in gone if not links.in_use(port.tap)]
 
 
 def regrouped(world: World) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -162,6 +180,12 @@ def view(port: Port | None, groups: dict[str, Members]) -> Any:
     return port.rules, port.stateful, {key: one.addresses for key, one in members.of_ports([port], groups).items()}
 
 
+def stale(world: World, ports: list[Port]) -> set[str]:
+    """Return the floating addresses that these ports had and have no more."""
+    had = {world.saved[port.id].floating for port in ports if port.id in world.saved}
+    return had - {port.floating for port in ports} - {""}
+
+
 def connect(host: Host, world: World, ports: list[Port]) -> dict[str, str]:
     """Make the taps and what they hang on; return what does not stand when the deadline is over, by link."""
     actual = {link: links.read(link, world.addresses) for link in links_of(world.below, ports)}
@@ -169,6 +193,9 @@ def connect(host: Host, world: World, ports: list[Port]) -> dict[str, str]:
     errors = links.make(wanted, {link.name: actual[link] for link in wanted})
     pending = links.unproven(wanted, host.deadline, errors)
     late = {name: errors.get(name) or unlike(name, link, host.deadline) for name, link in pending.items()}
+    late.update(ovs.make([port for port in ports if port.tap not in late], host.deadline))
+    for tap_name, why in floating.add([port for port in ports if port.tap not in late], world.addresses).items():
+        late.setdefault(tap_name, why)
     return {**late, **qos.limit([port for port in qos.concerned(ports, world.saved) if port.tap not in late])}
 
 
@@ -204,6 +231,7 @@ def apply(host: Host, world: World, asked: dict[str, list[Port]], outcomes: list
     if not changing and regrouped(world) == ({}, {}):
         return outcomes
     try:
+        floating.remove(stale(world, ports))
         qos.lift(qos.concerned(ports, world.saved))
         save_and_filter(host, world, ports)
         errors = connect(host, world, ports)
@@ -226,7 +254,16 @@ def apply(host: Host, world: World, asked: dict[str, list[Port]], outcomes: list
 
     done = [attempt({"name": outcome.name, "outcome": outcome}, step) for outcome in outcomes]
     undo(host, world, [port for one in failed(done) for port in asked.get(one.name, []) if one.name in changing])
+    lost = {one.name for one in failed(done)}
+    gone = [world.saved[key] for one in done if one.changed and one.name not in lost for key in dropped(world, one)]
+    if gone:
+        unplug.remove(host, gone)
     return done
+
+
+def dropped(world: World, outcome: Outcome) -> list[str]:
+    """Return the ids of the ports that an instance has no more."""
+    return [key for key, port in (outcome.after.get("ports") or {}).items() if port is None and key in world.saved]
 
 
 def undo(host: Host, world: World, ports: list[Port]) -> None:
@@ -240,7 +277,7 @@ def warnings(outcomes: list[Outcome]) -> list[str]:
     """Return what keeps guests of nat networks from the outside although every port of theirs is plugged."""
     told = [port for outcome in outcomes if outcome.changed for port in outcome.facts.get("ports", [])]
     shown = bool(told) and not nft.tracks_bridges()  # to the forward chains, with all that guests of one bridge send
-    bridges = sorted({port["bridge"] for port in told if port.get("type") == "nat" or shown})
+    bridges = sorted({port["bridge"] for port in told if port.get("type") == "nat" or port.get("router") or shown})
     return [
         f"{chain} drops what is forwarded by default: guests on {', '.join(bridges)} reach this host and not the "
         "outside (nor each other where net.bridge.bridge-nf-call-iptables is 1); accept them in that chain"

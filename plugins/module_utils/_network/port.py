@@ -32,6 +32,10 @@ class Port:
     `zone` is the kernel's of the connections of its network, where addresses may be those of another network too.
     `egress` and `ingress` limit what the guest sends and receives: kilobits a second, kilobits at once. A tap with
     several `queues` is of another kind than one with one.
+    `segment` is the VLAN of a network, on the interface `physical` of the host where that is said. With `create` the
+    bridge is ours.
+    With `router` every host is the router of the network, with the same MAC and address. `floating` is the address that
+    others reach the guest at.
     `vni` and `local` are of vxlan: the number of the network, and the address from which this host carries it.
     """
 
@@ -59,6 +63,16 @@ class Port:
     egress: tuple[int, ...] = ()
     ingress: tuple[int, ...] = ()
     queues: int = 1
+    segment: int = 0
+    physical: str = ""
+    create: bool = False
+    router: bool = False
+    floating: str = ""
+
+    @property
+    def routed(self) -> bool:
+        """Say whether the host is the router of the port's network: its guests go out masqueraded."""
+        return self.type == "nat" or self.router
 
 
 NEW = {field.name: field.default for field in fields(Port)}
@@ -118,6 +132,9 @@ def from_record(record: dict[str, Any], position: int) -> Port:
     place = (str(record.get("project") or "default"), str(values.get("network")))
     mac = needed({"mac": str(values.get("mac") or "").lower()}, "mac", what, MAC)
     vni = parsed(what, "vni", int, values.get("vni") or 0)
+    segment = parsed(what, "segmentation_id", int, values.get("segmentation_id") or 0)
+    physical = needed(values, "physical", what, LINK_NAME) if values.get("physical") else ""
+    router, floating = values.get("router") is True, values.get("floating_ip")
     limits = parsed(what, "qos", qos.limits, values.get("qos") or [])
     return Port(
         id=port_id,
@@ -144,9 +161,20 @@ def from_record(record: dict[str, Any], position: int) -> Port:
         ingress=limits.get("ingress", ()),
         queues=parsed(what, "number of queues", qos.queues, record),
         vni=vni,
-        zone=(vni - 1) % 65535 + 1 if vni else 0,
+        # What is routed has ranges of its own on the host, and the answers from outside come without a zone.
+        zone=0 if router else zone_of(vni, segment if physical else 0),
+        router=router,
+        floating=str(parsed(what, "floating_ip", ipaddress.IPv4Address, floating)) if floating else "",
+        segment=segment,
+        physical=physical,
+        create=values.get("create") is True,
         pairs=tuple(sorted({pair(one, mac, what) for one in values.get("allowed_address_pairs") or [] if guarded})),
     )
+
+
+def zone_of(vni: int, vlan: int) -> int:
+    """Return the zone of the connections of a network whose addresses may be those of another too, 0 for none."""
+    return (vni - 1) % 65535 + 1 if vni else 0x8000 + vlan if vlan else 0
 
 
 def pair(values: dict[str, Any], mac: str, what: str) -> str:

@@ -10,6 +10,7 @@ link of kind ifb, which has one, and comes back into the tap's way in, before th
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Iterable
 from typing import Any
@@ -21,6 +22,7 @@ from .port import Port
 
 # By link (kilobits a second, bytes at once); None for a link that is there without limiting anything.
 Limits = dict[str, "tuple[int, int] | None"]
+REDIRECT = re.compile(r"Egress Redirect to device (\S+)\)")
 LATENCY = "50ms"  # how long a frame may wait for its turn
 
 
@@ -60,10 +62,10 @@ def tc(batch: Iterable[str]) -> str:
     return " ".join(done.stderr.split())
 
 
-def told(*words: str) -> str:
+def told(*words: str, stdin: str = "") -> str:
     """Return what tc says."""
     try:
-        return subprocess.run(["tc", *words], capture_output=True, text=True, check=False).stdout
+        return subprocess.run(["tc", *words], input=stdin, capture_output=True, text=True, check=False).stdout
     except FileNotFoundError:
         raise ItemError("tc is not installed on this host: install the package iproute2")
 
@@ -80,14 +82,21 @@ def actual(ports: Iterable[Port]) -> Limits:
         elif one["kind"] == "ingress":
             ways.add(one["dev"])
     found: Limits = {}
+    led_over = ways_over(port.tap for port in ports if port.tap in ways)
     for port in ports:
         name, want = ifb_name(port), wanted(port)
         if port.tap in buckets:
             found[port.tap] = close(buckets[port.tap], want.get(port.tap))
         if links.exists(name) or port.tap in ways:
-            led = f"to device {name})" in told("filter", "show", "dev", port.tap, "ingress")
-            found[name] = close(buckets[name], want.get(name)) if name in buckets and led else None
+            good = name in buckets and name in led_over
+            found[name] = close(buckets[name], want.get(name)) if good else None
     return found
+
+
+def ways_over(taps: Iterable[str]) -> set[str]:
+    """Return the links that what comes out of these taps is led over."""
+    batch = "".join(f"filter show dev {tap} ingress\n" for tap in taps)
+    return set(REDIRECT.findall(told("-force", "-batch", "-", stdin=batch))) if batch else set()
 
 
 def close(have: tuple[int, int], want: tuple[int, int] | None) -> tuple[int, int]:

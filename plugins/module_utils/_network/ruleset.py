@@ -45,6 +45,10 @@ GUARD_HOLDERS = (GUESTS, MACS, ADDRESSES[4], ADDRESSES[6], TARGETS)
 INSIDE = (f"ip {NAT}", "set", "inside", "type ipv4_addr; flags interval; auto-merge")
 BRIDGES = (f"ip {NAT}", "set", "bridges", "type ifname")
 WITHIN = (f"ip {NAT}", "set", "within", "type ifname . ifname")
+FLOATING_IN, FLOATING_OUT = (
+    (f"ip {NAT}", "map", f"floating_{way}", "type ipv4_addr : ipv4_addr") for way in ("in", "out")
+)
+FLOATING_HOLDERS = (FLOATING_IN, FLOATING_OUT)
 NAT_HOLDERS = (INSIDE, BRIDGES, WITHIN)
 
 # nft 1.0.6 has no `icmpv6 taddr`: the target of a neighbour message is the 128 bits after 64 bits of ICMPv6 header.
@@ -112,19 +116,34 @@ GUARD_CHAINS = """\
 
 # br_netfilter shows frames between two guests of one bridge to these chains too: `within` lets them pass.
 NAT_CHAINS = """\
-    chain outside {
+    chain outside {{
         type nat hook postrouting priority srcnat; policy accept;
-        ip daddr { 224.0.0.0/24, 255.255.255.255 } accept
-        ip saddr @inside oifname != @bridges masquerade
-    }
-    chain between {
+        ip daddr {{ 224.0.0.0/24, 255.255.255.255 }} accept
+{outward}        ip saddr @inside oifname != @bridges masquerade
+    }}
+{inward}    chain between {{
         type filter hook forward priority filter; policy accept;
         oifname != @bridges accept
-        ct state established,related accept
+        ct state established,related{translated} accept
         iifname . oifname @within accept
         drop
-    }
+    }}
 """
+# An address that others reach a guest at is translated for what comes, from wherever, and for what the guest sends out.
+FLOATING = {
+    "outward": "        oifname != @bridges snat to ip saddr map @floating_out\n",
+    "inward": """\
+    chain inward {
+        type nat hook prerouting priority dstnat; policy accept;
+        dnat to ip daddr map @floating_in
+    }
+    chain inward_own {
+        type nat hook output priority -100; policy accept;
+        dnat to ip daddr map @floating_in
+    }
+""",
+    "translated": " accept\n        ct status dnat",
+}
 
 
 def verdict(port: Port) -> str:
@@ -190,16 +209,32 @@ def network_of(gateway: str) -> str:
 
 def nat_elements(port: Port) -> list[Element]:
     """Return what the port adds to the sets that the masquerade looks into; ports of a network add the same."""
-    if port.type != "nat":
+    if not port.routed:
         return []
     bridge = f'"{port.bridge}"'
     inside = [(INSIDE, network_of(gateway)) for gateway in port.gateways]
     return [*inside, (BRIDGES, bridge), (WITHIN, f"{bridge} . {bridge}")]
 
 
+def nat_body(ports: list[Port], inside: list[Element]) -> str:
+    """Return the table of what is routed; its chains for floating addresses only where there are any."""
+    floating = any(port.floating for port in ports)
+    holders = (*NAT_HOLDERS, *FLOATING_HOLDERS) if floating else NAT_HOLDERS
+    words = FLOATING if floating else dict.fromkeys(FLOATING, "")
+    return held(holders, inside) + NAT_CHAINS.format(**words)
+
+
+def floating_elements(port: Port) -> list[Element]:
+    """Return the two ways between the guest and the address that others reach it at."""
+    own = next((one for one in port.addresses if ":" not in one), "")
+    if not (port.floating and port.routed and own):
+        return []
+    return [(FLOATING_IN, f"{port.floating} : {own}"), (FLOATING_OUT, f"{own} : {port.floating}")]
+
+
 def elements(port: Port, native: bool) -> list[Element]:
     """Return all that the port adds to sets and maps."""
-    return [*guard_elements(port), *nat_elements(port), *groups.elements(port, native)]
+    return [*guard_elements(port), *nat_elements(port), *floating_elements(port), *groups.elements(port, native)]
 
 
 def text(ports: Iterable[Port], members: Mapping[str, Members] | None = None, native: bool = False) -> str:
@@ -210,9 +245,9 @@ def text(ports: Iterable[Port], members: Mapping[str, Members] | None = None, na
     ports = sorted(ports, key=lambda port: port.id)
     inside = [one for port in ports for one in elements(port, native)]
     guard = held(GUARD_HOLDERS, inside) + pair_chains(ports) + GUARD_CHAINS if ports else ""
-    routed = any(port.type == "nat" for port in ports)
+    routed = any(port.routed for port in ports)
     return (
         fresh(f"bridge {GUARD}", guard + groups.body(ports, members or {}, native, inside))
-        + fresh(f"ip {NAT}", held(NAT_HOLDERS, inside) + NAT_CHAINS if routed else "")
+        + fresh(f"ip {NAT}", nat_body(ports, inside) if routed else "")
         + fresh(f"inet {groups.STATE}", "" if native else groups.state_body(ports, inside))
     )

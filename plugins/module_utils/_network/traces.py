@@ -10,7 +10,8 @@ import time
 
 from .._model.errors import ItemError
 from .._model.trace import Place, Trace
-from . import links, members, nft, saved, unplug
+from . import floating, links, members, nft, ovs, saved, tunnels, unplug
+from .backends import BACKENDS, backend
 from .host import Host, World, key_of, native_of, read, rules_of
 from .kept import ports_in
 from .port import Port
@@ -59,18 +60,31 @@ def remove_port(place: Place, trace: Trace) -> None:
 
 
 def stray_links(place: Place, kind: str) -> dict[str, str]:
-    """Return the links of one kind that carry our mark and that no saved port uses: name -> what follows the mark."""
+    """Return the links of one kind that carry our mark and that no saved port uses: name -> what follows the mark.
+
+    Links of a network are of kind bridge, whatever they are: those that carry it go with it.
+    """
     ports = seen(place).saved
-    used = bridges_of(ports, place)
-    marked = {name: mark for name, mark in links.ours().items() if links.kind_of(name) == kind}
+    marked = links.ours()
     if kind in ("tap", "ifb"):
-        return {name: mark for name, mark in marked.items() if mark not in ports}
-    return {name: mark for name, mark in marked.items() if name not in used and not ports_in(name)}
+        return {name: mark for name, mark in marked.items() if links.kind_of(name) == kind and mark not in ports}
+    used = bridges_of(ports, place)
+    found = {name: mark for name, mark in marked.items() if links.kind_of(name) in ("bridge", "vxlan", "vlan")}
+    return {name: mark for name, mark in found.items() if name not in used and not occupants(name, marked)}
+
+
+def occupants(name: str, marked: dict[str, str]) -> list[str]:
+    """Return what is in a bridge of ours beside the links that carry its network."""
+    uplink = marked.get(name, "").partition(":")[2]
+    carriers = [one for one in ports_in(name) if links.kind_of(one) in ("vxlan", "vlan") and one in marked]
+    return [one for one in ports_in(name) if one not in carriers and one != uplink]
 
 
 def bridges_of(ports: dict[str, Port], place: Place) -> set[str]:
-    """Return the bridges of the saved ports and of the networks that are kept without any."""
-    return {port.bridge for port in [*ports.values(), *saved.read(place.state_dir, saved.NETWORKS).values()]}
+    """Return the bridges and other links of the saved ports and of the networks that are kept without any."""
+    every = [*ports.values(), *saved.read(place.state_dir, saved.NETWORKS).values()]
+    known = [port for port in every if port.type in BACKENDS]
+    return {port.bridge for port in every} | {link.name for port in known for link in backend(port).needs(port)}
 
 
 def find_links(place: Place, kind: str, evidence: str) -> list[Trace]:
@@ -92,7 +106,10 @@ def find_links(place: Place, kind: str, evidence: str) -> list[Trace]:
 def find_taps(place: Place) -> list[Trace]:
     """Return the taps of ours without a saved port."""
     told = "{name} is ours, of port {mark}, and that port is not saved"
-    return [*find_links(place, "tap", f"tap {told}"), *find_links(place, "ifb", f"limit {told}")]
+    found = [*find_links(place, "tap", f"tap {told}"), *find_links(place, "ifb", f"limit {told}")]
+    switched = ovs.strays(seen(place).saved)
+    said = "port {name} of Open vSwitch is ours, and no saved port is it"
+    return [*found, *(Trace("tap", one, said.format(name=one), f"ovs-vsctl del-port {one}") for one in switched)]
 
 
 def find_bridges(place: Place) -> list[Trace]:
@@ -106,10 +123,53 @@ def remove_link(place: Place, trace: Trace) -> None:
         ports = read(host_of(place)).saved
         marked = links.ours()
         used = marked.get(trace.name) in ports or trace.name in bridges_of(ports, place)
-        if trace.name not in marked or used or ports_in(trace.name):
+        switched = trace.name in ovs.strays(ports)
+        if (trace.name not in marked and not switched) or used or occupants(trace.name, marked):
             raise ItemError(f"{trace.name} is in use now: nothing was removed")
-        for name, why in links.delete([trace.name]).items():
+        if switched:
+            ovs.vsctl("--if-exists", "del-port", trace.name)
+        for name, why in links.delete([trace.name] if trace.name in marked else []).items():
             raise ItemError(f"cannot delete {name}: {why}")
+
+
+def find_entries(place: Place) -> list[Trace]:
+    """Return what of addresses is nobody's: entries of vxlan networks that nobody told, and floating addresses."""
+    world = seen(place)
+    known = {port.floating for port in world.saved.values()}
+    told = "address {0} is on {1} with our label, and no saved port has it"
+    addresses = [
+        Trace("entry", f"address {link} {one}", told.format(one, link), f"ip address del {one}/32 dev {link}")
+        for one, link in sorted(floating.ours().items())
+        if one not in known
+    ]
+    stray = sorted(tunnels.actual(world.saved.values()) - tunnels.wanted(world.saved.values(), world.members))
+    return addresses + [
+        Trace(
+            "entry",
+            " ".join(one),
+            f"{one[0]} entry of {one[1]} says that {one[2]} is at {one[3]}, and nobody told this host so",
+            "{} {}".format(*tunnels.line(one, False)),
+        )
+        for one in stray
+    ]
+
+
+def remove_entry(place: Place, trace: Trace) -> None:
+    """The entry is gone if it is still none that this host was told of."""
+    with saved.lock(place.run_dir):
+        world = read(host_of(place))
+        want, have = (
+            tunnels.wanted(world.saved.values(), world.members),
+            tunnels.actual(world.saved.values()),
+        )
+        address = trace.name.split()[-1]
+        if trace.name.startswith("address ") and address in set(floating.ours()) - {
+            port.floating for port in world.saved.values()
+        }:
+            floating.remove([address])
+        entry = next((one for one in have - want if " ".join(one) == trace.name), None)
+        if entry:
+            tunnels.apply(set(), {entry})
 
 
 def find_missing(place: Place) -> list[Trace]:

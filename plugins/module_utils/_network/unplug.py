@@ -1,7 +1,9 @@
 # Copyright (c) The virtfleet.compute authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Unplugging ports: tap, then port file, then rules; a tap never has a reader without its rules. Private.
+"""Unplugging ports: tap, then rules, then port file; a tap never has a reader without its rules. Private.
+
+The file goes last: as long as it is there a run that was killed is taken up again.
 
 The bridge of a nat network stays: it is the network's, not the port's.
 """
@@ -13,7 +15,7 @@ from typing import Any
 
 from .._bulk import Outcome, attempt
 from .._model.errors import ItemError
-from . import links, load, members, saved, vxlan
+from . import bridge, floating, links, load, members, ovs, saved, vxlan
 from .host import Host, World, read
 from .port import Port, tap_name, to_dict
 
@@ -47,9 +49,20 @@ def plan(world: World, record: dict[str, Any], marked: dict[str, str]) -> Outcom
 
 
 def unused(marked: dict[str, str], left: Iterable[Port]) -> list[str]:
-    """Return the links of vxlan networks that no port of this host needs any more."""
-    needed = {link.name for port in left if port.type == "vxlan" for link in vxlan.needs(port)}
-    return sorted(name for name, mark in marked.items() if mark.startswith(vxlan.MARK) and name not in needed)
+    """Return the links of vxlan networks and the bridges that we made that no port of this host needs any more."""
+    kinds = {"vxlan": vxlan, "bridge": bridge}
+    needed = {link.name for port in left if port.type in kinds for link in kinds[port.type].needs(port)}
+    marks = (vxlan.MARK, bridge.MARK)
+    return sorted(name for name, mark in marked.items() if mark.startswith(marks) and name not in needed)
+
+
+def off_switches(ports: list[Port]) -> dict[str, str]:
+    """The ports are on no switch of Open vSwitch; return why one still is, by tap."""
+    try:
+        ovs.drop(ports)
+    except ItemError as error:
+        return {port.tap: str(error) for port in ovs.of(ports)}
+    return {}
 
 
 def remove(host: Host, ports: list[Port], taps: list[str] | None = None) -> dict[str, str]:
@@ -58,15 +71,17 @@ def remove(host: Host, ports: list[Port], taps: list[str] | None = None) -> dict
     world = read(host)
     ids = {port.id for port in ports}
     taps = [*bare(ids), *(name for name, mark in marked.items() if mark in ids)] if taps is None else taps
-    errors = links.delete(taps)
+    errors = off_switches(ports)
+    floating.remove(port.floating for port in ports if port.floating)
+    errors.update(links.delete([one for one in taps if one not in errors]))
     gone = [port for port in ports if port.tap not in errors]
-    saved.remove(host.state_dir, gone)
     left = {key: port for key, port in world.saved.items() if port not in gone}
     errors.update(links.delete(unused(marked, [*left.values(), *world.kept.values()])))
     groups = members.of_ports(left.values(), world.members)
     members.write(host.state_dir, groups)
     if not world.rules or left != world.saved or groups != world.members:
         load.rules(host, world, left, {key: world.files.get(key, b"") for key in left}, groups)
+    saved.remove(host.state_dir, gone)
     return errors
 
 

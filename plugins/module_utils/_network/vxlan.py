@@ -5,12 +5,15 @@
 
 No host learns from another what is where, and none asks: who runs where is in the registry, and stage claim tells
 every host that has a port of the network (tunnels.py).
+
+With `router` each host has the gateway's address on its bridge, with one MAC for all of them, which comes from the name
+of the bridge: a guest finds its router on whatever host it is, and goes out there. Floating addresses: floating.py.
 """
 
 from __future__ import annotations
 
 from .._model.errors import ItemError
-from . import links
+from . import links, nat
 from .links import OURS, Link
 from .nat import bridge_mac
 from .port import Port
@@ -30,6 +33,8 @@ def check(port: Port, addresses: dict[str, set[str]]) -> None:
     """Refuse a port of a network that this host cannot carry."""
     if not 1 <= port.vni < 2**24:
         raise ItemError(f"network '{port.network}' has vni {port.vni}: want 1 to 16777215", fault="request")
+    if port.router:
+        nat.check(port, addresses)
     if not port.local:
         told = "has no address that the others reach it at: give it host_info_host_ip, an address of its own"
         raise ItemError(f"network '{port.network}' is vxlan and this host {told}")
@@ -49,7 +54,14 @@ def needs(port: Port) -> list[Link]:
     mark = f"{OURS}{MARK}"
     tunnel = f"id {port.vni} local {port.local}"
     return [
-        Link(name=port.bridge, kind="bridge", alias=mark, mac=bridge_mac(port.bridge), mtu=port.mtu),
+        Link(
+            name=port.bridge,
+            kind="bridge",
+            alias=mark,
+            mac=bridge_mac(port.bridge),
+            mtu=port.mtu,
+            addresses=port.gateways if port.router else (),
+        ),
         Link(
             name=link_name(port),
             kind="vxlan",
@@ -63,5 +75,5 @@ def needs(port: Port) -> list[Link]:
 
 
 def settings(port: Port) -> dict[str, str]:
-    """Return the kernel settings that the port needs: the host itself is not in the network."""
-    return {without_ipv6(port.bridge): "1"}
+    """Return the kernel settings that the port needs: the host is not in the network, unless it is its router."""
+    return nat.settings(port) if port.router else {without_ipv6(port.bridge): "1"}

@@ -48,6 +48,22 @@ class Subnet:
         }
 
 
+# The book of the addresses that others reach guests at: whatever their networks, there is one of each.
+FLOATING = ("", "//floating")
+
+
+def check_floating(ports: Iterable[Mapping[str, Any]], book: Book) -> None:
+    """Raise ItemError if somebody else has a floating address of the ports."""
+    mine: dict[str, str] = {}
+    for port in ports:
+        wanted = port.get("floating_ip")
+        holder = book.taken.get(wanted, mine.get(wanted)) if wanted else None
+        if holder and holder != port["id"]:
+            owner = book.owners.get(holder, "another port of this instance")
+            raise ItemError(f"floating_ip {wanted} belongs to {owner}: choose another", "request")
+        mine.update({wanted: port["id"]} if wanted else {})
+
+
 @dataclass
 class Book:
     """The addresses of one network while a transaction is open: whose each is, what each port has, who has the port."""

@@ -289,6 +289,7 @@ def _addressed(ledger: Ledger, wanted: Claim) -> list[dict[str, Any]]:
         chosen = addresses.choose(port, ledger.books[key], about.setdefault(key, set()))
         about[key].update(one["address"] for one in chosen)
         ports.append({**record, "addresses": chosen})
+    addresses.check_floating(ports, ledger.books[addresses.FLOATING])
     return ports
 
 
@@ -355,3 +356,5 @@ def _book(
         ledger.ports[port.id] = uuid
         for one in record["addresses"]:
             ledger.books[(port.scope, port.network)].give(one["address"], port.id, wanted.label)
+        if record.get("floating_ip"):
+            ledger.books[addresses.FLOATING].give(record["floating_ip"], port.id, wanted.label)

@@ -187,7 +187,8 @@ def read_rules(connection: Any, ledger: Ledger, claims: list[Claim]) -> None:
     projects = {one.project for one in claims}
     ledger.usage = {**{one: dict(quotas.NOTHING) for one in projects}, **quotas.usage(connection, projects)}
     ledger.groups = groups.members(connection, {(one.project, one.group.name) for one in claims if one.group})
-    ledger.books = addresses.books(connection, {(port.scope, port.network) for port in ports})
+    places = {(port.scope, port.network) for port in ports}
+    ledger.books = addresses.books(connection, {*places, addresses.FLOATING})
 
 
 def write(connection: Any, ledger: Ledger) -> None:
@@ -229,8 +230,10 @@ def _rows(instances: Iterable[Held]) -> dict[Any, list[dict[str, Any]]]:
                     "network": port["network"],
                     "mac": port["mac"].lower(),
                 }
-                for address in port.get("addresses") or ():
-                    key = (port.get("scope") or "", port["network"], address["address"])
+                scope, network = port.get("scope") or "", port["network"]
+                given = [(scope, network, one["address"]) for one in port.get("addresses") or ()]
+                given += [(*addresses.FLOATING, port["floating_ip"])] if port.get("floating_ip") else []
+                for key in given:
                     place = {"scope": key[0], "network": key[1], "address": key[2]}
                     rows[ADDRESSES][key] = {**owner, **place, "port": port["id"]}
             if record.get("server_group"):

@@ -17,7 +17,7 @@ from .._bulk import Outcome
 from .._model.claim import Claim
 from .._model.errors import ItemError
 from .._model.naming import PART_KEYS
-from . import hosts
+from . import addresses, hosts
 from .ledger import ACTIVE, Held, Ledger, Terms, kept, read, told, write
 from .sql import sa
 
@@ -135,6 +135,7 @@ def belongings(claim: Claim) -> list[str]:
     for port, record in zip(claim.ports, claim.record.get("ports") or ()):
         things += [f"port {port.id}", f"MAC {port.mac}"]
         things += [_address(port.scope, port.network, one["address"]) for one in record.get("addresses") or ()]
+        things += [_address(*addresses.FLOATING, record["floating_ip"])] if record.get("floating_ip") else []
     return things
 
 

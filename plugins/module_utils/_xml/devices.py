@@ -12,9 +12,10 @@ from .._model import config_drive as drive
 from .._model import qos
 from .._model.errors import ItemError
 from .._model.instance import Instance
+from .._model.port import Port
 from .._model.volume import Volume
 from .disks import MAX_DISKS, add_disk, flavor_qos, target
-from .tree import add
+from .tree import add, etree, need_lxml, parse, serialize
 
 # Image property -> what it may say, the first being Nova's default. Nova's names and values.
 PROPERTIES = {
@@ -112,20 +113,37 @@ def _add_disks(devices: Any, instance: Instance, guest: Any) -> None:
         add(devices, "controller", type_="scsi", index=0, model=chosen(instance, "hw_scsi_model"))
 
 
-def _add_interfaces(devices: Any, instance: Instance) -> None:
-    """Write one card a port on the tap that stage port has made; without that tap the guest does not start."""
-    model = chosen(instance, "hw_vif_model")
+def add_card(devices: Any, port: Port, instance: Instance) -> Any:
+    """Write the card of a port on the tap that stage port has made; without that tap the guest does not start."""
     switched(instance, "hw_vif_multiqueue_enabled", False)
     queues = qos.queues({"flavor": vars(instance.flavor), "image": vars(instance.image)})
+    card = add(devices, "interface", type_="ethernet")
+    add(card, "mac", address=port.mac)
+    add(card, "target", dev=port.tap, managed="no")
+    add(card, "model", type_=chosen(instance, "hw_vif_model"))
+    if queues > 1:
+        add(card, "driver", name="qemu", queues=queues)
+    add(card, "mtu", size=port.mtu)
+    add(card, "alias", name=f"ua-{port.id}")
+    return card
+
+
+def card(port: Port, instance: Instance) -> str:
+    """Return the document of a card that a running guest is to get."""
+    need_lxml()
+    return serialize(add_card(etree.Element("devices"), port, instance))
+
+
+def card_on(live: str, tap: str) -> Any:
+    """Return the card of a running guest that is on this tap, or None."""
+    cards = parse(live).iterfind("devices/interface")
+    return next((one for one in cards if one.find("target") is not None and one.find("target").get("dev") == tap), None)
+
+
+def _add_interfaces(devices: Any, instance: Instance) -> None:
+    """Write one card a port."""
     for port in instance.ports:
-        card = add(devices, "interface", type_="ethernet")
-        add(card, "mac", address=port.mac)
-        add(card, "target", dev=port.tap, managed="no")
-        add(card, "model", type_=model)
-        if queues > 1:
-            add(card, "driver", name="qemu", queues=queues)
-        add(card, "mtu", size=port.mtu)
-        add(card, "alias", name=f"ua-{port.id}")
+        add_card(devices, port, instance)
 
 
 def _add_console(devices: Any, instance: Instance, guest: Any) -> None:

@@ -54,8 +54,7 @@ def networks(defined: Catalogue) -> Iterator[Problem]:
     """Yield what is wrong with each network, and private networks that a host could not tell apart."""
     for name, network in defined.items():
         path = ("virtfleet_networks", name)
-        if network["type"] == "bridge" and "bridge" not in network:
-            yield Problem(path, "has no 'bridge': type bridge needs the name of a bridge that is on the hosts")
+        yield from bridge_problems(path, network, defined)
         yield from tunnel_problems(path, network, defined)
         yield from qos_problems((*path, "qos"), network.get("qos", []))
         if network["type"] == "nat" and not network.get("subnets"):
@@ -63,7 +62,7 @@ def networks(defined: Catalogue) -> Iterator[Problem]:
         for index, one in enumerate(network.get("subnets", [])):
             yield from one_subnet(one, (*path, "subnets", index))
         yield from overlaps(name, network)
-    private = {name: network for name, network in defined.items() if network["type"] == "nat"}
+    private = {name: network for name, network in defined.items() if network["type"] == "nat" or network.get("router")}
     for first, second in combinations(private, 2):
         for a, b in ((a, b) for a in ranges(private[first]) for b in ranges(private[second])):
             if a.version == b.version and a.overlaps(b):
@@ -81,6 +80,38 @@ def owners(defined: Catalogue, projects: dict[str, Any]) -> Iterator[Problem]:
             there = dict.fromkeys(sorted(projects))
             path = ("virtfleet_networks", name, "project")
             yield security.not_there(path, network["project"], "virtfleet_projects", there)
+
+
+def made(network: dict[str, Any]) -> bool:
+    """Say whether the bridge of a network is one that we make."""
+    return bool(network.get("create") or network.get("physical"))
+
+
+def bridge_problems(path: Path, network: dict[str, Any], defined: Catalogue) -> Iterator[Problem]:
+    """Yield what is wrong with the bridge of a network, and with its VLAN."""
+    kind = network["type"]
+    if kind in ("bridge", "ovs") and "bridge" not in network and not made(network):
+        yield Problem(path, f"has no 'bridge': type {kind} needs the name of a bridge that is on the hosts")
+    for key, kinds in (
+        ("create", ("bridge",)),
+        ("physical", ("bridge",)),
+        ("segmentation_id", ("bridge", "ovs")),
+        ("router", ("vxlan",)),
+    ):
+        if network.get(key) and kind not in kinds:
+            yield Problem((*path, key), f"does not go with type {kind}: it is one of {' and '.join(kinds)}")
+    if network.get("router") and not any(one.version == 4 for one in ranges(network)):
+        yield Problem(path, "has no subnet of IPv4: a router needs one with a gateway")
+    if kind == "bridge" and network.get("create") and network.get("segmentation_id") and not network.get("physical"):
+        yield Problem(path, "has no 'physical': a VLAN on a bridge that we make needs the interface that carries it")
+    if kind == "ovs" and network.get("port_security", True):
+        says = "is true: type ovs has no rules of ours, neither port security nor security groups; say false"
+        yield Problem((*path, "port_security"), says)
+    place = (network.get("physical"), network.get("segmentation_id"))
+    same = [name for name, one in defined.items() if (one.get("physical"), one.get("segmentation_id")) == place]
+    if place[0] and same[0] != path[-1]:
+        told = f"VLAN {place[1]} of it" if place[1] else "it"
+        yield Problem((*path, "physical"), f"is {quoted(place[0])}, and network {quoted(same[0])} has {told} already")
 
 
 def tunnel_problems(path: Path, network: dict[str, Any], defined: Catalogue) -> Iterator[Problem]:
@@ -212,7 +243,7 @@ def port_of_network(name: str, network: dict[str, Any]) -> dict[str, Any]:
         **({"vni": whole["vni"]} if whole["type"] == "vxlan" else {}),
         "subnets": [whole_subnet(one) for one in whole["subnets"]],
         "port_security": whole["port_security"],
-        **({"qos": whole["qos"]} if whole.get("qos") else {}),
+        **{key: whole[key] for key in ("qos", "create", "physical", "segmentation_id", "router") if whole.get(key)},
     }
 
 

@@ -204,6 +204,8 @@ def found_ports(one: Entry, path: Path, world: Any, problems: list[Problem]) -> 
         port["port_security"] = wanted.get("port_security", port["port_security"])
         port.update({"port_isolated": True} if wanted.get("port_isolated") else {})
         port.update({"qos": wanted["qos"]} if "qos" in wanted else {})
+        port.update({"floating_ip": wanted["floating_ip"]} if "floating_ip" in wanted else {})
+        problems += floating_problems(one, port, (*place, "floating_ip"))
         problems += catalogue.qos_problems((*place, "qos"), wanted.get("qos", []))
         problems += [*fixed_ip_problems(port, (*place, "fixed_ip")), *unguarded_problems(one, port, wanted, place)]
         if not problems:
@@ -211,6 +213,20 @@ def found_ports(one: Entry, path: Path, world: Any, problems: list[Problem]) -> 
             port["allowed_address_pairs"] = [security.whole_pair(pair) for pair in pairs]
         ports.append(port)
     return ports
+
+
+def floating_problems(one: Entry, port: dict[str, Any], place: Path) -> Iterator[Problem]:
+    """Yield what is wrong with the address that others reach a guest at."""
+    text = port.get("floating_ip")
+    if text is None:
+        return
+    found = address(text)
+    if found is None or found.version != 4 or str(found) != text:
+        yield Problem(place, f"is {quoted(text)}: it must be an IPv4 address such as 203.0.113.7")
+    elif not port.get("router"):
+        yield Problem(place, f"is {text}, and network {quoted(port['network'])} has no 'router' that could lead there")
+    elif one["count"] > 1:
+        yield Problem(place, f"is {text}, which only one guest can have, and count is {one['count']}")
 
 
 def found_groups(one: Entry, path: Path, world: Any, problems: list[Problem]) -> list[dict[str, Any]]:
@@ -243,6 +259,8 @@ def filtered(one: Entry, world: Any) -> bool:
 
 def unguarded_problems(one: Entry, port: dict[str, Any], wanted: dict[str, Any], place: Path) -> Iterator[Problem]:
     """Yield what does nothing without port security; the group that nobody named is no mistake."""
+    if port["port_security"] and port["type"] == "ovs":
+        yield Problem((*place, "port_security"), "is true, and type ovs has no rules of ours: leave it out")
     if port["port_security"]:
         return
     if one["security_groups"] and one["security_groups"] != [security.DEFAULT]:

@@ -15,7 +15,9 @@ from machine import Machine
 from node import Node, clean, instance, sh
 
 from ansible_collections.virtfleet.compute.plugins.module_utils._model import membership
-from ansible_collections.virtfleet.compute.plugins.module_utils._network import links
+from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
+from ansible_collections.virtfleet.compute.plugins.module_utils._model.trace import Place
+from ansible_collections.virtfleet.compute.plugins.module_utils._network import floating, links, traces
 from ansible_collections.virtfleet.compute.plugins.module_utils._network.stray import stray
 
 NO = 0.5
@@ -181,3 +183,164 @@ def test_what_a_host_cannot_carry_is_refused(fleet, more, says):
     (outcome,) = node.plug(guest(1, **more), host_ip=HERE)
     assert outcome.error.startswith(says)
     assert "has no address that the others reach it at" in node.plug(guest(1))[0].error
+
+
+class Killed(BaseException):
+    """The run was killed: nothing of ours may catch it."""
+
+
+def killed_after(monkeypatch, count):
+    """Let the process die before its command number `count`, of those that change something; return the counter."""
+    real, made = subprocess.run, []
+
+    def run(words, *given, **more):
+        reading = any(one in words for one in ("show", "list", "-c", "-L", "list-br"))
+        if not reading:
+            if len(made) == count:
+                raise Killed(words)
+            made.append(words)
+        return real(words, *given, **more)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return made
+
+
+def found(node):
+    """Return what the audit finds that is nobody's."""
+    place = Place(node.host.state_dir, node.host.run_dir, {}, {})
+    kinds = (traces.find_taps, traces.find_bridges, traces.find_rules, traces.find_entries, traces.find_missing)
+    return [one.evidence for kind in kinds for one in kind(place)]
+
+
+@pytest.mark.parametrize("then", ["plug", "unplug"])
+def test_a_run_killed_at_each_step_of_a_plug_converges(fleet, monkeypatch, then):
+    """Before each command that changes something, until the run came to its end."""
+    node, _far, _boot = fleet
+    web = guest(1, qos=[{"max_kbps": 1000}])
+    known = {"serial": 1, "groups": told((HERE, web), (THERE, guest(2))), "host_ip": HERE}
+    for count in range(40):
+        with monkeypatch.context() as patch:
+            killed_after(patch, count)
+            try:
+                assert [one.error for one in node.plug(web, **known)] == [""]
+                ended = True
+            except Killed:
+                ended = False
+        if then == "plug":
+            assert [one.error for one in node.plug(web, **known)] == [""]
+            assert [one.changed for one in node.plug(web, **known)] == [False] and found(node) == []
+        node.unplug(web)
+        assert [one.changed for one in node.unplug(web)] == [False]
+        assert links.ours() == {} and found(node) == [] and sh("nft list tables") == ""
+        if ended:
+            break
+    assert ended and count > 3
+    print(f"killed before each of {count} commands")
+
+
+def test_a_run_killed_at_each_step_of_an_unplug_converges(fleet, monkeypatch):
+    node, _far, _boot = fleet
+    web = guest(1, qos=[{"max_kbps": 1000}])
+    known = {"serial": 1, "groups": told((HERE, web), (THERE, guest(2))), "host_ip": HERE}
+    for count in range(40):
+        assert [one.error for one in node.plug(web, **known)] == [""]
+        with monkeypatch.context() as patch:
+            killed_after(patch, count)
+            try:
+                node.unplug(web)
+                ended = True
+            except Killed:
+                ended = False
+        node.unplug(web)
+        assert [one.changed for one in node.unplug(web)] == [False]
+        assert found(node) == [] and sh("nft list tables") == "" and stray(node.world(), [])["taps"] == []
+        if ended:
+            break
+    assert ended and count > 1
+
+
+def test_the_audit_finds_each_thing_that_is_nobodys_and_the_sweep_takes_it(fleet):
+    node, _far, _boot = fleet
+    web = guest(1, qos=[{"max_kbps": 1000}])
+    node.plug(web, serial=1, groups=told((HERE, web), (THERE, guest(2))), host_ip=HERE)
+    place = Place(node.host.state_dir, node.host.run_dir, {}, {})
+    sh("bridge fdb replace 52:54:00:aa:bb:cc dev vfx-100 dst 10.99.0.7 self static")
+    sh("bridge fdb append 00:00:00:00:00:00 dev vfx-100 dst 10.99.0.7")
+    sh("ip neigh replace 172.29.0.77 lladdr 52:54:00:aa:bb:cc dev vfnred nud permanent")
+    entries = traces.find_entries(place)
+    assert sorted(one.name.split()[0] for one in entries) == ["fdb", "fdb", "neighbour"]
+    for one in entries:
+        traces.remove_entry(place, one)
+    assert found(node) == []
+    sh(f"rm {node.host.state_dir}/ports/*.json; nft flush ruleset")
+    left = {one.name: one for one in [*traces.find_taps(place), *traces.find_bridges(place)]}
+    tap = web["ports"][0]["tap"]
+    assert set(left) >= {tap, links.IFB + tap[3:], "vfx-100"}
+    for _round in range(2):  # a bridge is found once nothing is in it any more
+        for one in [*traces.find_taps(place), *traces.find_bridges(place)]:
+            with contextlib.suppress(ItemError):
+                traces.remove_link(place, one)
+    assert links.ours() == {}
+
+
+def routed(number, **more):
+    return guest(number, router=True, **more)
+
+
+def test_every_host_is_the_router_and_a_floating_address_leads_to_its_guest(fleet):
+    """The far host is the outside, too: it sees guests of here as this host, and one by an address of its own."""
+    node, far, boot = fleet
+    sh("ip route add default via 10.99.0.2")
+    with far:
+        sh("ip route add default via 10.99.0.1")
+    floats = {
+        "floating_ip": "10.99.0.50",
+        "groups": [{"name": "web", "rules": [{"protocol": "tcp", "ports": "80"}, {"direction": "egress"}]}],
+    }
+    one, web, there = boot([routed(1), routed(3, **floats)], [routed(2)])
+    for each in (one, there):
+        assert each.pings("172.29.0.1"), "the gateway, whose MAC is the same on both hosts"
+        each.run("busybox ping -c 1 172.29.0.1")
+    macs = {each.run("ip neigh show 172.29.0.1").split("lladdr ")[1].split()[0] for each in (one, there)}
+    assert len(macs) == 1
+    assert one.pings(there.ip) and there.pings(one.ip), "among themselves they are not routed"
+    assert one.pings("10.99.0.2"), "out, as this host"
+    web.serves(80)
+    web.serves(81)
+    with far:
+        assert reached("10.99.0.50", 80) and not reached("10.99.0.50", 81), "its security groups hold"
+        assert not reached("172.29.0.11", 80), "nobody comes in otherwise"
+    web.run("busybox ping -c 1 -W 2 10.99.0.2")
+    assert "src=10.99.0.2 dst=10.99.0.50" in sh("conntrack -L -p icmp -s 172.29.0.13"), "it goes out as that address"
+    record = routed(3, **floats)
+    known = {"serial": 1, "groups": told((HERE, routed(1)), (HERE, record), (THERE, routed(2))), "host_ip": HERE}
+    assert [each.changed for each in node.plug(record, **known)] == [False]
+    sh("ip address del 10.99.0.50/32 dev vfnup")
+    assert [each.changed for each in node.plug(record, check_mode=True, **known)] == [True]
+    assert [each.changed for each in node.plug(record, **known)] == [True]
+    moved = routed(3, **{**floats, "floating_ip": "10.99.0.51"})
+    assert [each.changed for each in node.plug(moved, **known)] == [True], "while it runs"
+    assert [each.changed for each in node.plug(moved, **known)] == [False]
+    with far:
+        assert reached("10.99.0.51", 80) and not reached("10.99.0.50", 80)
+    assert floating.ours() == {"10.99.0.51": "vfnup"}
+    assert found(node) == []
+    sh("ip address add 10.99.0.60/32 dev vfnup label vfnup:vf")
+    (left,) = traces.find_entries(Place(node.host.state_dir, node.host.run_dir, {}, {}))
+    assert "10.99.0.60" in left.evidence
+    traces.remove_entry(Place(node.host.state_dir, node.host.run_dir, {}, {}), left)
+    assert found(node) == [] and floating.ours() == {"10.99.0.51": "vfnup"}
+    node.unplug(moved)
+    assert "10.99.0.51" not in sh("ip address show dev vfnup") and "floating" not in sh("nft list ruleset")
+
+
+def reached(address, port):
+    code = f"import socket; socket.create_connection(('{address}', {port}), 1)"
+    return subprocess.run(["python3", "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_two_routed_networks_of_a_host_need_ranges_of_their_own(fleet):
+    node, _far, _boot = fleet
+    outcomes = node.plug(routed(1), guest(2, "blue", 200, router=True), guest(3, "green", 300), host_ip=HERE)
+    assert [bool(one.error) for one in outcomes] == [False, True, False]
+    assert "subnet 172.29.0.0/24 of network 'blue' overlaps 172.29.0.1/24 on vfnred" in outcomes[1].error

@@ -171,6 +171,13 @@ def test_names_macs_ports_and_addresses_are_given_once(on):
     address = instance("e", ports=[port("default/e", fixed_ip="192.0.2.77")])
     told_by = refused(on(claim, [address], [], RUN)[0], "request")
     assert "192.0.2.77 of network lan belongs to a (project default)" in told_by
+    floats = instance("f", ports=[port("default/f", network="red", floating_ip="203.0.113.7")])
+    assert on(claim, [floats], [], RUN)[0].changed
+    same = instance("g", ports=[port("default/g", network="blue", floating_ip="203.0.113.7")])
+    assert "203.0.113.7 belongs to f (project default)" in refused(on(claim, [same], [], RUN)[0], "request")
+    twice = [port(one, 0, network="blue", floating_ip="203.0.113.8") for one in ("x", "y")]
+    told_by = refused(on(claim, [instance("h", ports=twice)], [], RUN)[0], "request")
+    assert "203.0.113.8 belongs to another port of this instance" in told_by
 
 
 def test_a_domain_of_that_name_that_is_not_ours(on):

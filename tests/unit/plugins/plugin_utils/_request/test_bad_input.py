@@ -191,7 +191,11 @@ BAD = [
         "virtfleet_images.tiny.members does not go with visibility public: only shared images have them",
     ),
     # network
-    ((*LAN, "type"), "natt", "virtfleet_networks.lan.type is 'natt': did you mean 'nat'? There is nat, bridge, vxlan"),
+    (
+        (*LAN, "type"),
+        "natt",
+        "virtfleet_networks.lan.type is 'natt': did you mean 'nat'? There is nat, bridge, vxlan, ovs",
+    ),
     (
         (*LAN, "subnets", 0, "reserved"),
         ["198.51.101.7"],
@@ -208,6 +212,49 @@ BAD = [
         "virtfleet_networks.lan.qos limits egress twice: write one limit for egress and one for ingress",
     ),
     ((*LAN, "qos"), [{"max_kbps": 0}], "virtfleet_networks.lan.qos[0].max_kbps is 0: it must be at least 1"),
+    (
+        LAN,
+        {"type": "ovs"},
+        "virtfleet_networks.lan has no 'bridge': type ovs needs the name of a bridge that is on the hosts",
+    ),
+    (
+        LAN,
+        {"type": "ovs", "bridge": "br0"},
+        "virtfleet_networks.lan.port_security is true: type ovs has no rules of ours, neither port security nor "
+        "security groups; say false",
+    ),
+    (
+        LAN,
+        {"type": "bridge", "create": True, "segmentation_id": 7},
+        "virtfleet_networks.lan has no 'physical': a VLAN on a bridge that we make needs the interface that carries it",
+    ),
+    (
+        (*LAN, "segmentation_id"),
+        7,
+        "virtfleet_networks.lan.segmentation_id does not go with type nat: it is one of bridge and ovs",
+    ),
+    (
+        LAN,
+        {"type": "bridge", "bridge": "br0", "segmentation_id": 4095},
+        "virtfleet_networks.lan.segmentation_id is 4095: it must be at most 4094",
+    ),
+    (
+        LAN,
+        {"type": "bridge", "bridge": "br0", "segmentation_id": 0},
+        "virtfleet_networks.lan.segmentation_id is 0: it must be at least 1",
+    ),
+    ((*LAN, "create"), True, "virtfleet_networks.lan.create does not go with type nat: it is one of bridge"),
+    ((*LAN, "router"), True, "virtfleet_networks.lan.router does not go with type nat: it is one of vxlan"),
+    (
+        (*WEB, "networks", 0, "floating_ip"),
+        "203.0.113.7",
+        f"{I0}.networks[0].floating_ip is 203.0.113.7, and network 'lan' has no 'router' that could lead there",
+    ),
+    (
+        (*WEB, "networks", 0, "floating_ip"),
+        "2001:db8::1",
+        f"{I0}.networks[0].floating_ip is '2001:db8::1': it must be an IPv4 address such as 203.0.113.7",
+    ),
     ((*LAN, "vni"), 5, "virtfleet_networks.lan.vni does not go with type nat: only vxlan has one"),
     ((*LAN, "vni"), 2**24, "virtfleet_networks.lan.vni is 16777216: it must be at most 16777215"),
     ((*LAN, "project"), "nobody", "virtfleet_networks.lan.project is 'nobody', which is not in virtfleet_projects: "),
