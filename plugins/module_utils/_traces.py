@@ -41,6 +41,7 @@ KINDS: dict[str, Kind] = {
     "missing": Kind(network.find_missing),
     "bridge": Kind(network.find_bridges, network.remove_link),
     "entry": Kind(network.find_entries, network.remove_entry),
+    "dhcp": Kind(network.find_dhcp, network.remove_dhcp),
     "rules": Kind(network.find_rules, network.remove_rules),
     "secret": Kind(hypervisor.find_secrets, hypervisor.remove_secret),
     "folder": Kind(volumes.find_folders, volumes.remove_folder),

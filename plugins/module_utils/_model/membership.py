@@ -21,18 +21,44 @@ def digest(addresses: Iterable[str]) -> str:
 def keys(ports: Iterable[Record], project: str) -> set[str]:
     """Return the groups that rules of these ports name, as "project/group/network", and their tunnels."""
     tunnels = {tunnel(port["network"]) for port in ports if port.get("type") == "vxlan"}
-    return tunnels | {
-        f"{project}/{rule['remote_group']}/{port['network']}"
-        for port in ports
-        for group in port.get("security_groups") or ()
-        for rule in group.get("rules") or ()
-        if rule.get("remote_group")
-    }
+    names = {names_key(port["network"]) for port in ports if named(port)}
+    return (
+        tunnels
+        | names
+        | {
+            f"{project}/{rule['remote_group']}/{port['network']}"
+            for port in ports
+            for group in port.get("security_groups") or ()
+            for rule in group.get("rules") or ()
+            if rule.get("remote_group")
+        }
+    )
 
 
 def tunnel(network: str) -> str:
     """Return the key of all ports of a vxlan network: no group has an empty name."""
     return f"vxlan//{network}"
+
+
+def names_key(network: str) -> str:
+    """Return the key of the names of a network."""
+    return f"names//{network}"
+
+
+def named(port: Record) -> bool:
+    """Say whether hosts serve names of other hosts' guests on the network of a port; those of nat do not meet."""
+    served = any(one.get("dhcp_server") for one in port.get("subnets") or ())
+    return bool(port.get("dns_domain")) and served and port.get("type") in ("bridge", "vxlan")
+
+
+def names(wanted: Iterable[str], guests: Iterable[tuple[str, Record]]) -> dict[str, list[str]]:
+    """Return the names and addresses of each network that is wanted, sorted; `guests` are (host name, port)."""
+    found: dict[str, set[str]] = {key: set() for key in wanted}
+    for hostname, port in guests:
+        addresses = sorted(one["address"] for one in port.get("addresses") or ())
+        if names_key(port["network"]) in found and addresses:
+            found[names_key(port["network"])].add(" ".join([hostname, *addresses]))
+    return {key: sorted(many) for key, many in found.items()}
 
 
 def peer(port: Record, host_ip: str) -> str:

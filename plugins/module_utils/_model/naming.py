@@ -61,11 +61,11 @@ PART_KEYS = {
 }
 # Asked for only where they say something: a part without them has the digest that it had before there were such words.
 OPTIONAL_KEYS = {
+    "ports": ("dns_domain", "qos", "segmentation_id", "physical", "create", "router", "floating_ip"),
     "volumes": (
         *("size_mb", "guest_format", "id", "pool", "source_image", "delete_on_termination"),
         *("tag", "device_type", "disk_bus", "cache", "discard", "qos"),
     ),
-    "ports": ("qos", "segmentation_id", "physical", "create", "router", "floating_ip"),
 }
 
 

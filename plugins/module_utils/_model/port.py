@@ -46,6 +46,7 @@ class Port:
     port_isolated: bool = False
     security_groups: list[dict[str, Any]] = field(default_factory=list)
     allowed_address_pairs: list[dict[str, Any]] = field(default_factory=list)
+    dns_domain: str | None = None
     qos: list[dict[str, Any]] = field(default_factory=list)
     segmentation_id: int | None = None
     physical: str = ""

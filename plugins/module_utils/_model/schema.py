@@ -297,6 +297,11 @@ SUBNET = record(
             text("A range."),
             examples=[["10.0.0.20-10.0.0.99"]],
         ),
+        "dhcp_server": text(
+            "Address of the DHCP server, which no guest gets. Default: the last one that a machine can have; "
+            "for networks with `dhcp`.",
+            examples=["10.0.0.2"],
+        ),
         "reserved": listing(
             "Addresses that are given only to whom asks for them by `fixed_ip`, as `first-last` or single ones.",
             text("A range."),
@@ -368,6 +373,17 @@ NETWORK = record(
         },
         "qos": BANDWIDTH,
         "subnets": listing("Its address ranges. Without one, addresses are somebody else's business.", SUBNET),
+        "dhcp": {
+            "type": "boolean",
+            "description": "A DHCP server on each host gives its guests the addresses that they have.",
+            "default": False,
+        },
+        "dns_domain": text(
+            "With `dhcp`: the domain of the names of its guests, which that server resolves.",
+            pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$",
+            **{"x-valid": "a domain in small letters such as lab.example"},
+            examples=["lab.example"],
+        ),
         "project": text("The project whose instances alone may use it. Default: every project may."),
     },
 )

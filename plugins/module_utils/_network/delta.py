@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from . import groups
+from . import dhcp, groups
 from .members import Members
 from .nftext import Element, Holder
 from .port import Port
@@ -21,7 +21,7 @@ from .ruleset import GUARD, elements, nat_elements, pair_chains
 Ports = Mapping[str, Port]
 
 
-def frame(ports: Collection[Port]) -> tuple[bool, ...]:
+def frame(ports: Collection[Port]) -> tuple[Any, ...]:
     """Return which of the fixed chains there are with these ports."""
     filtered = [port for port in ports if port.filtered]
     stateful = [port for port in filtered if port.stateful]
@@ -32,6 +32,7 @@ def frame(ports: Collection[Port]) -> tuple[bool, ...]:
         any(port.zone for port in stateful),
         any(port.routed for port in ports),
         any(port.floating for port in ports),
+        dhcp.chains(ports),
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import addresses4, members, nft, saved
+from . import addresses4, dnsmasq, members, nft, saved
 from .backends import BACKENDS, merge
 from .links import Link
 from .members import Members
@@ -20,7 +20,7 @@ from .port import Port
 from .ruleset import text
 
 # The files that say how a saved port becomes rules.
-RENDERERS = ("port.py", "rules.py", "members.py", "nftext.py", "groups.py", "ruleset.py")
+RENDERERS = ("port.py", "rules.py", "members.py", "nftext.py", "groups.py", "dhcp.py", "ruleset.py")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class World:
     stand as loaded, 0 if they do not (nft.py). `files` are the port files as they are.
     `members` are those that rules know now, `told` the same with what the controller tells in this run.
     `kinds` are the networks whose links are in `below` already. `host_ip` is the address that the other hosts reach
-    this one at. `warnings` are what went wrong beside the ports.
+    this one at. `warnings` are what went wrong beside the ports. `servers` are the files of the DHCP
+    servers that run (dnsmasq.py).
     """
 
     saved: dict[str, Port]
@@ -58,6 +59,8 @@ class World:
     members: dict[str, Members] = field(default_factory=dict)
     told: dict[str, Members] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    servers: dict[str, dict[str, str]] = field(default_factory=dict)
+    run_dir: str = ""
     host_ip: str = ""
     kinds: set[tuple[Any, ...]] = field(default_factory=set)
 
@@ -149,6 +152,8 @@ def read(host: Host, told: Mapping[str, Members] | None = None, host_ip: str = "
         members=known,
         told=members.merged(known, told or {}),
         host_ip=host_ip,
+        servers=dnsmasq.actual(host.run_dir),
+        run_dir=host.run_dir,
     )
     for port in saved.read(host.state_dir, saved.NETWORKS).values():
         if port.type in BACKENDS:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._model.errors import ItemError
-from .._model.membership import digest, tunnel
+from .._model.membership import digest, names_key, tunnel
 from .port import MAC, Port
 from .saved import replace
 
@@ -66,6 +66,9 @@ def told(serial: Any, groups: Mapping[str, Iterable[str]]) -> dict[str, Members]
 
 def _checked(key: str, text: str) -> str:
     """Return a member, or a port of another host ("host MAC addresses"), as it may be written into commands."""
+    if key.startswith("names//"):
+        name, *addresses = text.split(" ")
+        return " ".join([name, *(str(ipaddress.ip_address(one)) for one in addresses)])
     if not key.startswith("vxlan//"):
         return str(ipaddress.ip_network(text))
     host, mac, *addresses = text.split(" ")
@@ -80,6 +83,8 @@ def keys(ports: Iterable[Port]) -> set[str]:
     for port in ports:
         if port.type == "vxlan":
             found.add(tunnel(port.network))
+        if port.served and port.dns_domain and port.type != "nat":
+            found.add(names_key(port.network))
         for rule in port.rules:
             found.add(rule.group)
     found.discard("")

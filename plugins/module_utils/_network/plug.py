@@ -16,7 +16,7 @@ from typing import Any
 
 from .._bulk import Outcome, attempt, failed
 from .._model.errors import ItemError
-from . import floating, flows, links, load, members, nft, ovs, qos, saved, settings, tunnels, unplug
+from . import dhcp, dnsmasq, floating, flows, links, load, members, nft, ovs, qos, saved, settings, tunnels, unplug
 from .backends import backend, links_of, settings_of, tap
 from .host import Host, World, read
 from .links import Link
@@ -78,9 +78,20 @@ def differences(world: World, ports: list[Port]) -> tuple[dict[str, Any], dict[s
     want, have = tunnels.wanted(ports, world.told), tunnels.actual(ports)
     if want != have:
         before["tunnels"], after["tunnels"] = sorted(have - want), sorted(want - have)
+    for network, files in served(world, ports).items():
+        have = world.servers.get(dhcp.key_of(network)) or None
+        if files != have:
+            differ("dhcp", network, have, files)
     if ports and not world.rules:
         before["rules"], after["rules"] = ("changed or missing" if world.saved else "none"), "loaded"
     return before, after
+
+
+def served(world: World, ports: list[Port]) -> dict[str, dict[str, str]]:
+    """Return the files of the DHCP servers of the ports' networks, with all ports of this host on them."""
+    networks = set(dhcp.served(ports))
+    mine = {**world.saved, **{port.id: port for port in ports}} if networks else {}
+    return dnsmasq.wanted([port for port in mine.values() if port.network in networks], world.told, world.run_dir)
 
 
 def facts(record: dict[str, Any], ports: list[Port], plugged: bool) -> dict[str, Any]:
@@ -221,6 +232,9 @@ def prove(world: World, ports: list[Port], errors: dict[str, str], fatal: bool) 
             late.add(link.name)
         elif link.name in errors:
             raise ItemError(f"cannot plug {link.name}: {errors[link.name]}")
+    for port in ports:
+        if f"dhcp {port.network}" in errors:
+            raise ItemError(errors[f"dhcp {port.network}"])
     return late
 
 
@@ -236,6 +250,10 @@ def apply(host: Host, world: World, asked: dict[str, list[Port]], outcomes: list
         save_and_filter(host, world, ports)
         errors = connect(host, world, ports)
         carry(world, ports)
+        final = {**world.saved, **{port.id: port for port in ports}}
+        groups = members.of_ports(final.values(), world.told)
+        servers = dnsmasq.apply(host.run_dir, final.values(), groups)
+        errors.update({f"dhcp {network}": why for network, why in servers.items()})
     except ItemError as error:
         if not changing:
             raise

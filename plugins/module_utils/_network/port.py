@@ -12,7 +12,8 @@ from typing import Any
 
 from .._model import qos
 from .._model.errors import ItemError
-from . import rules
+from . import ranges, rules
+from .ranges import Range
 from .rules import Rule
 
 PORT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -30,6 +31,7 @@ class Port:
     `rules` are what its security groups let pass, if they are about it at all (`filtered`); with `stateful` answers to
     it pass too. `pairs` are what it may send from beside its own ("52:54:00:00:00:01 10.0.0.9/32").
     `zone` is the kernel's of the connections of its network, where addresses may be those of another network too.
+    `served` are the ranges of its network that a DHCP server of ours serves, `dns_domain` that of the names in it.
     `egress` and `ingress` limit what the guest sends and receives: kilobits a second, kilobits at once. A tap with
     several `queues` is of another kind than one with one.
     `segment` is the VLAN of a network, on the interface `physical` of the host where that is said. With `create` the
@@ -60,6 +62,9 @@ class Port:
     isolated: bool = False
     vni: int = 0
     local: str = ""
+    served: tuple[Range, ...] = ()
+    dns_domain: str = ""
+    hostname: str = ""
     egress: tuple[int, ...] = ()
     ingress: tuple[int, ...] = ()
     queues: int = 1
@@ -168,6 +173,9 @@ def from_record(record: dict[str, Any], position: int) -> Port:
         segment=segment,
         physical=physical,
         create=values.get("create") is True,
+        served=ranges.of_subnets(values.get("subnets") or [], what),
+        dns_domain=ranges.domain_of(str(values.get("dns_domain") or ""), what),
+        hostname=str(record.get("hostname") or record["name"]),
         pairs=tuple(sorted({pair(one, mac, what) for one in values.get("allowed_address_pairs") or [] if guarded})),
     )
 
@@ -205,6 +213,7 @@ def from_dict(values: dict[str, Any]) -> Port:
     """Return the port that to_dict was given; keys of a later version are left out."""
     given = {key: tuple(one) if isinstance(one, list) else one for key, one in values.items() if key in NEW}
     given["rules"] = tuple(map(rules.from_dict, given.get("rules") or ()))
+    given["served"] = tuple(map(ranges.from_dict, given.get("served") or ()))
     lost = NEEDED - set(given)
     if lost:
         raise TypeError(f"without {', '.join(sorted(lost))}")

@@ -26,7 +26,7 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from . import groups
+from . import dhcp, groups
 from .members import Members
 from .nftext import Element, chain, fresh, held
 from .port import Port, link_local
@@ -244,7 +244,7 @@ def text(ports: Iterable[Port], members: Mapping[str, Members] | None = None, na
     """
     ports = sorted(ports, key=lambda port: port.id)
     inside = [one for port in ports for one in elements(port, native)]
-    guard = held(GUARD_HOLDERS, inside) + pair_chains(ports) + GUARD_CHAINS if ports else ""
+    guard = held(GUARD_HOLDERS, inside) + pair_chains(ports) + GUARD_CHAINS + dhcp.chains(ports) if ports else ""
     routed = any(port.routed for port in ports)
     return (
         fresh(f"bridge {GUARD}", guard + groups.body(ports, members or {}, native, inside))

@@ -22,7 +22,7 @@ def stray(world: World, known: Iterable[str] | None = None) -> dict[str, list[st
     """
     marked = links.ours()
     bridges = {name for name, mark in marked.items() if mark == "nat" or mark.startswith((vxlan.MARK, bridge.MARK))}
-    taps = {name: port_id for name, port_id in marked.items() if name not in bridges}
+    taps = {name: port_id for name, port_id in marked.items() if name not in bridges and port_id != "dhcp"}
     switched = ovs.strays(world.saved)
     return {
         "ports": sorted(set(world.saved) - set(known)) if known is not None else [],

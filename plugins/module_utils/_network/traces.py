@@ -10,7 +10,7 @@ import time
 
 from .._model.errors import ItemError
 from .._model.trace import Place, Trace
-from . import floating, links, members, nft, ovs, saved, tunnels, unplug
+from . import dhcp, dnsmasq, floating, links, members, nft, ovs, saved, tunnels, unplug
 from .backends import BACKENDS, backend
 from .host import Host, World, key_of, native_of, read, rules_of
 from .kept import ports_in
@@ -170,6 +170,35 @@ def remove_entry(place: Place, trace: Trace) -> None:
         entry = next((one for one in have - want if " ".join(one) == trace.name), None)
         if entry:
             tunnels.apply(set(), {entry})
+
+
+def find_dhcp(place: Place) -> list[Trace]:
+    """Return the DHCP servers of ours that no saved port needs, and those that are not as saved ports need them."""
+    world = seen(place)
+    want = dnsmasq.wanted(world.saved.values(), world.members, place.run_dir)
+    needed = {dhcp.key_of(network): network for network in want}
+    found = []
+    for key in world.servers:
+        if key not in needed:
+            path = dnsmasq.folder(place.run_dir, key)
+            evidence = f"a DHCP server of ours, with files in {path}, has no saved port to serve"
+            remedy = f"kill the dnsmasq of {path}/pid; ip netns delete {dhcp.LINK}{key}; rm -r {path}"
+            found.append(Trace("dhcp", key, evidence, remedy, age=age_of(path), old=age_of(path)))
+    for key, network in needed.items():
+        if want[network] != world.servers.get(key):
+            says = "does not know what it should" if world.servers.get(key) else "does not run"
+            remedy = "boot.yml for an instance of this host mends it"
+            found.append(Trace("dhcp", key, f"the DHCP server of network '{network}' {says}", remedy, removable=False))
+    return found
+
+
+def remove_dhcp(place: Place, trace: Trace) -> None:
+    """Nothing is left of a server that no saved port needs."""
+    with saved.lock(place.run_dir):
+        needed = {dhcp.key_of(network) for network in dhcp.served(saved.read(place.state_dir).values())}
+        if trace.name in needed:
+            raise ItemError(f"{trace.name} is in use now: nothing was removed")
+        dnsmasq.stop(place.run_dir, trace.name)
 
 
 def find_missing(place: Place) -> list[Trace]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from .._bulk import Outcome, attempt
 from .._model.errors import ItemError
-from . import bridge, floating, links, load, members, ovs, saved, vxlan
+from . import bridge, dnsmasq, floating, links, load, members, ovs, saved, vxlan
 from .host import Host, World, read
 from .port import Port, tap_name, to_dict
 
@@ -79,6 +79,7 @@ def remove(host: Host, ports: list[Port], taps: list[str] | None = None) -> dict
     errors.update(links.delete(unused(marked, [*left.values(), *world.kept.values()])))
     groups = members.of_ports(left.values(), world.members)
     members.write(host.state_dir, groups)
+    dnsmasq.apply(host.run_dir, left.values(), groups)
     if not world.rules or left != world.saved or groups != world.members:
         load.rules(host, world, left, {key: world.files.get(key, b"") for key in left}, groups)
     saved.remove(host.state_dir, gone)

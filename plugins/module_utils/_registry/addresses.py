@@ -131,8 +131,7 @@ def subnet(record: Mapping[str, Any], network: str) -> Subnet:
         if cidr.num_addresses > 2:
             # IPv6 has no broadcast address, and its first one belongs to the routers.
             reserved = {first, last} if cidr.version == 4 else {first}
-        if gateway:
-            reserved.add(int(ipaddress.ip_address(gateway)))
+        reserved |= {int(ipaddress.ip_address(one)) for one in (gateway, record.get("dhcp_server")) if one}
         dns = tuple(str(one) for one in record.get("dns") or ())
         servers = {int(ipaddress.ip_address(one)) for one in dns if ipaddress.ip_address(one) in cidr}
         kept = tuple(_range(one) for one in record.get("reserved") or ())

@@ -37,11 +37,13 @@ def told(
             wanted[host].update(_keys(record))
     keys = set().union(*wanted.values())
     tunnels = {key for key in keys if key.startswith("vxlan//")}
+    names = {key for key in keys if key.startswith("names//")}
     ports = [(record["project"], port) for _host, record in claimed for port in record["ports"]]
-    groups = membership.members(keys - tunnels, ports)
+    groups = membership.members(keys - tunnels - names, ports)
     addresses = _host_addresses(connection) if tunnels else {}
     sources = ((addresses.get(host, ""), port) for host, record in claimed for port in record["ports"])
     groups.update(membership.peers(tunnels, sources))
+    groups.update(membership.names(names, ((one["hostname"], port) for _host, one in claimed for port in one["ports"])))
     digests = {key: membership.digest(addresses) for key, addresses in groups.items()}
     serial = connection.execute(sa.select(sa.func.max(ACTIONS.c.id))).scalar() or 0
     news = {
@@ -74,4 +76,6 @@ def _claimed(connection: Any, leaving: Collection[str]) -> Iterable[tuple[str, d
     columns = (INSTANCES.c.uuid, INSTANCES.c.project, INSTANCES.c.host, INSTANCES.c.record, INSTANCES.c.pending)
     for uuid, project, host, record, pending in connection.execute(sa.select(*columns)):
         if uuid not in leaving:
-            yield host, {"project": project, "ports": (pending or record).get("ports") or ()}
+            now = pending or record
+            hostname = now.get("hostname") or now.get("name") or ""
+            yield host, {"project": project, "hostname": hostname, "ports": now.get("ports") or ()}

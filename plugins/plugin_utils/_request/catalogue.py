@@ -56,6 +56,7 @@ def networks(defined: Catalogue) -> Iterator[Problem]:
         path = ("virtfleet_networks", name)
         yield from bridge_problems(path, network, defined)
         yield from tunnel_problems(path, network, defined)
+        yield from dhcp_problems(path, network)
         yield from qos_problems((*path, "qos"), network.get("qos", []))
         if network["type"] == "nat" and not network.get("subnets"):
             yield Problem(path, "has no 'subnets': type nat needs at least one")
@@ -128,6 +129,33 @@ def tunnel_problems(path: Path, network: dict[str, Any], defined: Catalogue) -> 
         yield Problem(
             (*path, "vni"), f"is {network['vni']}, which is that of network {quoted(same[0])}: give each its own"
         )
+
+
+def dhcp_problems(path: Path, network: dict[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with the DHCP server of a network."""
+    if not network.get("dhcp"):
+        if "dns_domain" in network:
+            yield Problem((*path, "dns_domain"), "needs 'dhcp: true' beside it: names are served by the DHCP server")
+        told = [at for at, one in enumerate(network.get("subnets", [])) if "dhcp_server" in one]
+        for at in told:
+            yield Problem((*path, "subnets", at, "dhcp_server"), "needs 'dhcp: true' of its network")
+        return
+    if not any(one.version == 4 for one in ranges(network)):
+        yield Problem((*path, "dhcp"), "needs a subnet of IPv4: IPv6 is told by the config drive")
+    for at, one in enumerate(network.get("subnets", [])):
+        cidr, server = subnet(one["cidr"]), one.get("dhcp_server")
+        if cidr is None:
+            continue
+        if server is not None and (cidr.version == 6 or not usable(server, cidr) or server == gateway_of(one, cidr)):
+            says = f"is {quoted(server)}, which is no address for a DHCP server in {cidr}: take a free one of IPv4"
+            yield Problem((*path, "subnets", at, "dhcp_server"), says)
+        elif cidr.version == 4 and cidr.num_addresses < 8:
+            yield Problem((*path, "subnets", at, "cidr"), f"is {cidr}, too small for a DHCP server: take a /29")
+
+
+def gateway_of(one: dict[str, Any], cidr: Subnet) -> str | None:
+    """Return the gateway of a subnet; as in Neutron the first address where nothing is said."""
+    return one.get("gateway", str(cidr.network_address + 1) if cidr.num_addresses > 2 else None)
 
 
 def qos_problems(path: Path, limits: list[dict[str, Any]]) -> Iterator[Problem]:
@@ -241,21 +269,32 @@ def port_of_network(name: str, network: dict[str, Any]) -> dict[str, Any]:
         "bridge": whole.get("bridge") or naming.bridge(name),
         "mtu": whole.get("mtu") or MTU.get(whole["type"], 1500),
         **({"vni": whole["vni"]} if whole["type"] == "vxlan" else {}),
-        "subnets": [whole_subnet(one) for one in whole["subnets"]],
+        "subnets": [whole_subnet(one, whole) for one in whole["subnets"]],
         "port_security": whole["port_security"],
+        **({"dns_domain": whole["dns_domain"]} if whole["dhcp"] and whole.get("dns_domain") else {}),
         **{key: whole[key] for key in ("qos", "create", "physical", "segmentation_id", "router") if whole.get(key)},
     }
 
 
-def whole_subnet(one: dict[str, Any]) -> dict[str, Any]:
-    """Return the subnet with its gateway and pool said; as in Neutron the first address is the gateway's."""
+def whole_subnet(one: dict[str, Any], network: dict[str, Any]) -> dict[str, Any]:
+    """Return the subnet with its gateway, DHCP server and pool said."""
     cidr = subnet(one["cidr"])
-    first = str(cidr.network_address + 1) if cidr.num_addresses > 2 else None
-    gateway = one.get("gateway", first)
+    gateway = gateway_of(one, cidr)
+    served, dns = dhcp_of(one, cidr, gateway, network), one.get("dns", [])
+    if served and network.get("dns_domain"):
+        dns = [served["dhcp_server"], *(each for each in dns if each != served["dhcp_server"])]
     pool = [whole_pool(pool) for pool in one.get("pool", [])] or default_pool(cidr, gateway)
     reserved = {"reserved": [whole_pool(each) for each in one["reserved"]]} if one.get("reserved") else {}
     routes = {"routes": one["routes"]} if one.get("routes") else {}
-    return {"cidr": str(cidr), "gateway": gateway, "dns": one.get("dns", []), **routes, "pool": pool, **reserved}
+    return {"cidr": str(cidr), "gateway": gateway, "dns": dns, **routes, **served, "pool": pool, **reserved}
+
+
+def dhcp_of(one: dict[str, Any], cidr: Subnet, gateway: str | None, network: dict[str, Any]) -> dict[str, str]:
+    """Return the DHCP server of a subnet, nothing where it has none: the last address but a router's."""
+    if not network["dhcp"] or cidr.version != 4:
+        return {}
+    last = cidr.broadcast_address - 1
+    return {"dhcp_server": one.get("dhcp_server", str(last if str(last) != gateway else last - 1))}
 
 
 def whole_pool(pool: str) -> str:

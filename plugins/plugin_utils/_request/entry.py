@@ -298,6 +298,8 @@ def fixed_ip_problems(port: dict[str, Any], path: Path) -> Iterator[Problem]:
         yield Problem(path, f"is {asked}, which is in no subnet of network {quoted(port['network'])}: {there}")
     elif home["gateway"] and address(asked) == address(home["gateway"]):
         yield Problem(path, f"is {asked}, which is the gateway of {home['cidr']}: take another")
+    elif home.get("dhcp_server") and address(asked) == address(home["dhcp_server"]):
+        yield Problem(path, f"is {asked}, which is the DHCP server of {home['cidr']}: take another")
     elif not catalogue.usable(asked, subnet(home["cidr"])):
         yield Problem(path, f"is {asked}, which no machine in {home['cidr']} can have: take another")
 

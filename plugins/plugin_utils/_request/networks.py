@@ -62,7 +62,8 @@ def free(network: Record, given: Iterable[str]) -> dict[int, int]:
     for one in network["subnets"]:
         cidr = ipaddress.ip_network(one["cidr"])
         closed = [span(each) for each in one.get("reserved") or ()]
-        never = {int(ipaddress.ip_address(each)) for each in [one.get("gateway"), *one.get("dns", [])] if each}
+        known = [one.get("gateway"), one.get("dhcp_server"), *one.get("dns", [])]
+        never = {int(ipaddress.ip_address(each)) for each in known if each}
         never |= {int(cidr[0]), *([int(cidr[-1])] if cidr.version == 4 else [])} if cidr.num_addresses > 2 else set()
         taken = {int(ipaddress.ip_address(each)) for each in given if ipaddress.ip_address(each) in cidr}
         open_ones = [part for pool in one["pool"] for part in without(span(pool), closed)]

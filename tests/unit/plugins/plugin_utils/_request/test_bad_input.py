@@ -32,6 +32,7 @@ GOOD = {
 FLAVOR, IMAGE = ("virtfleet_flavors", "m1.small"), ("virtfleet_images", "tiny")
 LAN, SUBNET = ("virtfleet_networks", "lan"), ("virtfleet_networks", "lan", "subnets", 0)
 WEB = ("virtfleet_instances", 0)
+FIXED = (*WEB, "networks", 0, "fixed_ip")
 I0 = "virtfleet_instances[0]"
 SUBNET_0 = "virtfleet_networks.lan.subnets[0]"
 SECOND = {"name": "db", "flavor": "m1.small", "image": "tiny", "networks": [{"network": "lan"}]}
@@ -257,6 +258,13 @@ BAD = [
     ),
     ((*LAN, "vni"), 5, "virtfleet_networks.lan.vni does not go with type nat: only vxlan has one"),
     ((*LAN, "vni"), 2**24, "virtfleet_networks.lan.vni is 16777216: it must be at most 16777215"),
+    ((*LAN, "dns_domain"), "lab", "virtfleet_networks.lan.dns_domain needs 'dhcp: true' beside it: "),
+    (
+        (*LAN, "dns_domain"),
+        "Lab!",
+        "virtfleet_networks.lan.dns_domain is the text 'Lab!': it must be a domain in small ",
+    ),
+    ((*SUBNET, "dhcp_server"), "10.0.0.2", "virtfleet_networks.lan.subnets[0].dhcp_server needs 'dhcp: true' of its "),
     ((*LAN, "project"), "nobody", "virtfleet_networks.lan.project is 'nobody', which is not in virtfleet_projects: "),
     (
         (*LAN, "type"),
@@ -626,6 +634,22 @@ PAIRS = [
     (
         [(LAN, {"type": "vxlan", "vni": 7}), (("virtfleet_networks", "red"), {"type": "vxlan", "vni": 7})],
         "virtfleet_networks.red.vni is 7, which is that of network 'lan': give each its own",
+    ),
+    (
+        [((*LAN, "dhcp"), True), ((*SUBNET, "dhcp_server"), "10.9.0.2")],
+        "virtfleet_networks.lan.subnets[0].dhcp_server is '10.9.0.2', which is no address for a DHCP server in ",
+    ),
+    (
+        [((*LAN, "dhcp"), True), ((*LAN, "subnets"), [{"cidr": "fd00::/64"}])],
+        "virtfleet_networks.lan.dhcp needs a subnet of IPv4: IPv6 is told by the config drive",
+    ),
+    (
+        [((*LAN, "dhcp"), True), ((*LAN, "subnets"), [{"cidr": "10.3.0.0/30"}])],
+        "virtfleet_networks.lan.subnets[0].cidr is 10.3.0.0/30, too small for a DHCP server: take a /29",
+    ),
+    (
+        [((*LAN, "dhcp"), True), ((*LAN, "subnets"), [{"cidr": "10.3.0.0/24"}]), (FIXED, "10.3.0.254")],
+        f"{I0}.networks[0].fixed_ip is 10.3.0.254, which is the DHCP server of 10.3.0.0/24: take another",
     ),
     (
         [((*LAN, "project"), "ops"), (("virtfleet_projects", "ops"), {})],
