@@ -12,6 +12,7 @@ PLAY := $(RUN) ansible-playbook
 ARGS ?=
 HOSTS ?= 3
 LAB := $(SUDO) env PATH="$(ROOT)/$(BIN):$$PATH" LAB_NAME=$(LAB_NAME) LAB_NET=$(LAB_NET) tests/lab/lab
+MOLECULE := cd collections/ansible_collections/virtfleet/compute && $(ROOT_RUN) molecule test --report
 LAB_TOOLS := command -v mmdebstrap >/dev/null && command -v ssh >/dev/null || $(SUDO) apt-get install -y -qq mmdebstrap debian-archive-keyring openssh-client
 
 .DEFAULT_GOAL := help
@@ -91,6 +92,16 @@ ceph-test: $(BIN)/.test ## Make, clone, grow and remove disks in a throw-away Ce
 	@command -v ceph-osd >/dev/null || $(SUDO) apt-get install -y -qq --no-install-recommends ceph-mon ceph-osd ceph-common qemu-utils qemu-block-extra
 	@$(ROOT_RUN) pytest tests/integration/ceph
 
+lvm-test: $(BIN)/.test ## Make, clone, grow and move disks in a volume group of a Debian that QEMU emulates (minutes)
+	@$(LAB_TOOLS)
+	@command -v mke2fs sfdisk qemu-img mformat qemu-system-x86_64 >/dev/null || $(SUDO) apt-get install -y -qq e2fsprogs fdisk mtools qemu-utils qemu-system-x86
+	@$(ROOT_RUN) pytest -v tests/integration/lvm
+
+volume-test: $(BIN)/.test hosts ## Encrypt, attach, move and copy volumes of real guests, in a lab of their own (minutes)
+	@$(LAB_TOOLS)
+	@command -v tgtd >/dev/null || $(SUDO) apt-get install -y -qq --no-install-recommends tgt qemu-utils
+	@$(ROOT_RUN) pytest -v tests/integration/volumes
+
 lab: $(BIN)/.run ## Start HOSTS=3 simulated compute hosts on this machine, for inventories/lab
 	@$(LAB_TOOLS)
 	@$(LAB) up $(HOSTS)
@@ -117,7 +128,7 @@ lab-test: $(BIN)/.test ## Take hosts away from running fleets, in a lab of its o
 
 molecule: $(BIN)/.test ## Run the molecule scenarios, in a lab of their own (minutes)
 	@$(LAB_TOOLS)
-	@cd collections/ansible_collections/virtfleet/compute && $(ROOT_RUN) molecule test --all --report
+	@$(MOLECULE) --all
 
 bench-boot: $(BIN)/.test ## Time 1 to 100 guests against the floor and against community.libvirt
 	@$(PLAY) playbooks/hosts.yml
@@ -129,6 +140,9 @@ bench-fleet: $(BIN)/.test ## Time the playbooks over 40 simulated hosts against 
 
 bench-scale: $(BIN)/.test ## Time schedule, claim, audit and report of 200 to 10,000 hosts in process
 	@$(RUN) python tests/bench/fleet/scale.py $(ARGS)
+
+bench-controller: $(BIN)/.test ## Take the controller's CPU seconds of each stage with 0 to 100 guests on each of ten hosts
+	@$(RUN) python tests/bench/fleet/controller.py $(ARGS)
 
 bench-registry: $(BIN)/.test ## Time transactions of 1,000 instances in SQLite and in PostgreSQL
 	@$(RUN) python tests/bench/registry/bench.py $(ARGS)
@@ -142,6 +156,7 @@ bench-network: $(BIN)/.test ## Time the ports of a host with 10 to 500 of them
 bench-storage: $(BIN)/.test ## Time images beside curl, sha256sum and the unpackers
 	@command -v curl >/dev/null || $(SUDO) apt-get install -y -qq curl
 	@$(RUN) python tests/bench/storage/bench.py $(ARGS)
+	@$(ROOT_RUN) python tests/bench/storage/disks.py $$(command -v ceph-osd >/dev/null && echo --ceph)
 
 clean: ## Remove the virtual environment and caches of this clone
 	rm -rf $(VENV) .cache .ansible build .pytest_cache .ruff_cache .hypothesis tests/output

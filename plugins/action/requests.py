@@ -24,6 +24,7 @@ OPTIONS = (
     "networks",
     "volume_types",
     "volumes",
+    "volume_keys",
     "security_groups",
     "server_groups",
     "keypairs",

@@ -10,3 +10,7 @@ from ..plugin_utils._action import StageAction
 
 class ActionModule(StageAction):
     """Runs the module volumes."""
+
+    def more(self, records, variables):
+        """Return the passphrases of encrypted volumes: each host gets those of its own guests."""
+        return self.keys_of(records, variables) if self._task.args.get("state") != "absent" else {}

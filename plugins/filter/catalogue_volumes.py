@@ -11,7 +11,7 @@ short_description: The volumes of the catalogue, each with its id, backend and p
 description:
   - Takes the variable C(virtfleet_volumes) and returns what M(virtfleet.compute.data_volumes) and
     M(virtfleet.compute.volume_claims) take.
-positional: types, names
+positional: types, names, origin
 options:
   _input:
     description: The variable C(virtfleet_volumes).
@@ -25,6 +25,11 @@ options:
     description: Only these volumes, with commas between them; V(all) for all.
     type: str
     default: all
+  origin:
+    description:
+      - C(type), the name of the type that they are to leave, and C(location) if a storage server has them. Without
+        C(type) those are files on a host.
+    type: dict
 author:
   - The virtfleet.compute authors (@virtfleet)
 """
@@ -47,10 +52,10 @@ from ansible.errors import AnsibleFilterError
 from ..plugin_utils._request.disks import catalogue_volumes
 
 
-def chosen(catalogue, types=None, names="all"):
+def chosen(catalogue, types=None, names="all", origin=None):
     """Return the volumes of these names."""
     try:
-        return catalogue_volumes(catalogue or {}, types or {}, names)
+        return catalogue_volumes(catalogue or {}, types or {}, names, origin)
     except KeyError as error:
         raise AnsibleFilterError(f"{error.args[0]} is not in virtfleet_volumes or virtfleet_volume_types") from error
 

@@ -90,8 +90,14 @@ def untried(record):
     scheduling = dict(record.get("scheduling") or {})
     scheduling["ignore_hosts"] = sorted({*(scheduling.get("ignore_hosts") or ()), *(one["host"] for one in tried)})
     left = {key: value for key, value in record.items() if key not in FORGOTTEN and key != "lost"}
+    left["volumes"] = [movable(one, record) for one in record.get("volumes") or []]
     again = {"failed": False, "tried": tried, "attempts": record.get("attempts", 1) + 1}
     return {**left, **again, "scheduling": scheduling}
+
+
+def movable(volume, record):
+    """Return a volume as another host is to make it; one that the guest was started with stays where it is."""
+    return {key: value for key, value in volume.items() if key != "made"} if record.get("domain_id") else volume
 
 
 class FilterModule:

@@ -23,7 +23,7 @@ options:
     elements: dict
     required: true
   verb:
-    description: What was asked for, V(list), V(create) or V(delete).
+    description: What was asked for, V(list), V(create), V(delete) or V(retype).
     type: str
     default: list
 author:
@@ -45,7 +45,12 @@ _value:
 
 GIB = 1 << 30
 FREE = "free"
-WORDS = {("list", True): "not made yet", ("create", True): "made or extended", ("delete", True): "deleted"}
+WORDS = {
+    ("list", True): "not made yet",
+    ("create", True): "made or extended",
+    ("delete", True): "deleted",
+    ("retype", True): "moved",
+}
 
 
 def volume_lines(volumes, done, verb="list"):

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ._backups import traces as backups
 from ._bulk import Outcome
 from ._files import plainly
 from ._hypervisor import traces as hypervisor
@@ -47,6 +48,7 @@ KINDS: dict[str, Kind] = {
     "folder": Kind(volumes.find_folders, volumes.remove_folder),
     "unfinished": Kind(volumes.find_unfinished, volumes.remove_unfinished),
     "disk": Kind(volumes.find_disks),
+    "copy": Kind(backups.find_copies, backups.remove_copy),
     "image": Kind(images.find_images, images.remove_image),
 }
 

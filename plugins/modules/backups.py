@@ -19,6 +19,7 @@ description:
 author: The virtfleet.compute authors (@virtfleet)
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - virtfleet.compute.copies
 attributes:
   check_mode:
     support: full
@@ -70,18 +71,6 @@ options:
       - Where the backups are on the host, a folder for each instance. Let it be on another machine than the disks are.
     type: path
     default: /var/lib/virtfleet/backups
-  state_dir:
-    description: Where the instances live on the host.
-    type: path
-    default: /var/lib/virtfleet
-  run_dir:
-    description: Where the locks are.
-    type: path
-    default: /run/virtfleet
-  uri:
-    description: The libvirt connection.
-    type: str
-    default: qemu:///system
 """
 
 EXAMPLES = r"""

@@ -31,6 +31,11 @@ options:
     description: Packages by system, for example C(debian) or C(fedora).
     type: dict
     default: {}
+  more_packages:
+    description: Further packages of the same shape, for example those of a kind of volumes.
+    type: list
+    elements: dict
+    default: []
   services:
     description: Services by system, each a list as M(virtfleet.compute.host_services) takes it.
     type: dict
@@ -158,6 +163,7 @@ from ..module_utils._network import hook
 
 SPEC = {
     "packages": {"type": "dict", "default": {}},
+    "more_packages": {"type": "list", "elements": "dict", "default": []},
     "services": {"type": "dict", "default": {}},
     "directories": {"type": "list", "elements": "path", "default": []},
     "directory_mode": {"type": "str", "default": "0755"},
@@ -175,9 +181,10 @@ HOOK = ("hooks_dir", "state_dir", "run_dir", "python")
 
 def missing(params, release, wanted):
     """Return what the machine lacks, in the shape in which it was asked for."""
-    packages = survey.of_this_system(params["packages"], release, "packages")
+    kinds = [params["packages"], *params["more_packages"]]
+    packages = [name for kind in kinds for name in survey.of_this_system(kind, release, "packages")]
     return {
-        "packages": survey.missing_packages(packages),
+        "packages": survey.missing_packages(list(dict.fromkeys(packages))),
         "directories": survey.missing_directories(params["directories"], params["directory_mode"]),
         "settings": survey.missing_settings(survey.read_text(params["settings_file"]), params["settings"]),
         "services": [item for item in wanted if services.wrong(services.service(item))],

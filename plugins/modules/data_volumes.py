@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: data_volumes
-short_description: Makes, extends and deletes volumes that no instance is needed for
+short_description: Makes, extends, moves and deletes volumes that no instance is needed for
 description:
   - A volume of the catalogue has a life of its own. It is made blank, grows, never shrinks, and is deleted only while
     no guest has it open.
@@ -31,9 +31,12 @@ options:
     elements: dict
     required: true
   state:
-    description: V(present) makes or extends them; V(absent) deletes them with all data.
+    description:
+      - V(present) makes or extends them; V(absent) deletes them with all data.
+      - V(retyped) moves each from where its C(origin) says, C(backend) and C(pool) of another type, to where it says
+        itself. It is copied, the copy is compared, and then it is deleted where it was. A guest must not have it.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, retyped]
     default: present
   state_dir:
     description: Where the host keeps what it has; volumes are in C(volumes) below it unless their pool says otherwise.
@@ -43,6 +46,10 @@ options:
     description: Where the locks are.
     type: path
     default: /run/virtfleet
+  keys:
+    description: Passphrases of encrypted volumes, by the name of a volume or of what its C(key) says.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -50,6 +57,16 @@ EXAMPLES = r"""
   virtfleet.compute.data_volumes:
     volumes:
       - {name: data, id: f797aacd-a53d-59d8-bd43-caa877072205, backend: qcow2, size_gb: 10}
+
+- name: Move it to a directory that all hosts see
+  virtfleet.compute.data_volumes:
+    volumes:
+      - name: data
+        id: f797aacd-a53d-59d8-bd43-caa877072205
+        backend: raw
+        pool: {directory: /srv/nfs/volumes, shared: true}
+        origin: {backend: qcow2}
+    state: retyped
 
 - name: Delete it
   virtfleet.compute.data_volumes:
@@ -82,12 +99,12 @@ volumes:
     path:
       description: Where it is.
       type: str
-      returned: with O(state=present)
+      returned: with O(state=present) and O(state=retyped)
       sample: /var/lib/virtfleet/volumes/f797aacd-a53d-59d8-bd43-caa877072205.qcow2
     size:
       description: Its size in bytes.
       type: int
-      returned: with O(state=present)
+      returned: with O(state=present) and O(state=retyped)
       sample: 10737418240
     next_boot:
       description: That it grows later because a guest has it open; C(boot.yml) extends it live.
@@ -99,14 +116,16 @@ volumes:
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._bulk import each, finish, unique_names
-from ..module_utils._volumes import alone
+from ..module_utils._volumes import alone, retype
 
 OPTIONS = {
     "volumes": {"type": "list", "elements": "dict", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "absent", "retyped"], "default": "present"},
     "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
     "run_dir": {"type": "path", "default": "/run/virtfleet"},
+    "keys": {"type": "dict", "default": {}, "no_log": True},
 }
+PLANS = {"present": alone.planned, "absent": alone.planned_removal, "retyped": retype.planned}
 
 
 def main():
@@ -115,12 +134,14 @@ def main():
     wrong = unique_names([{"name": one.get("id") or one.get("name")} for one in items])
     if wrong:
         module.fail_json(msg=wrong)
-    present = module.params["state"] == "present"
+    state, keys = module.params["state"], module.params["keys"]
 
     def step(item):
         if module.check_mode:
-            return alone.planned(item, state_dir) if present else alone.planned_removal(item, state_dir)
-        return (alone.provide if present else alone.withdraw)(item, state_dir, run_dir)
+            return PLANS[state](item, state_dir)
+        if state == "absent":
+            return alone.withdraw(item, state_dir, run_dir)
+        return (alone.provide if state == "present" else retype.retype)(item, state_dir, run_dir, keys)
 
     finish(module, "volumes", items, each(items, step))
 

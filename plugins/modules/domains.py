@@ -103,6 +103,13 @@ options:
     description: The libvirt connection.
     type: str
     default: qemu:///system
+  keys:
+    description:
+      - Passphrases of encrypted volumes, by the name of a volume or of what its C(key) says. libvirt gets them as
+        secrets that it shows nobody and forgets when it ends.
+      - By default those of C(virtfleet_volume_keys) that the volumes need, if the records come from C(virtfleet_here).
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -213,6 +220,7 @@ OPTIONS = {
     "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
     "run_dir": {"type": "path", "default": "/run/virtfleet"},
     "uri": {"type": "str", "default": "qemu:///system"},
+    "keys": {"type": "dict", "default": {}, "no_log": True},
 }
 
 
@@ -220,7 +228,7 @@ def settings_of(params):
     """Return how this host takes steps."""
     cache = cache_mode(params["disk_cache"], params["state_dir"])
     guest = Guest(params["virt_type"], params["state_dir"], cache=cache, tb_cache_mb=params["tb_cache_mb"])
-    keys = ("start_timeout", "stop_timeout", "run_dir", "rules_digest", "vif_plugging_is_fatal")
+    keys = ("start_timeout", "stop_timeout", "run_dir", "rules_digest", "vif_plugging_is_fatal", "keys")
     return domains.Settings(guest, **{key: params[key] for key in keys})
 
 

@@ -17,6 +17,7 @@ author:
   - The virtfleet.compute authors (@virtfleet)
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - virtfleet.compute.registry
 attributes:
   check_mode:
     support: full
@@ -58,17 +59,6 @@ options:
     description: For what reason, for the log of actions.
     type: str
     default: ''
-  registry_url:
-    description: The registry, as C(sqlite:////absolute/path) or C(postgresql://user@host/name).
-    type: str
-    default: sqlite:////var/lib/virtfleet/registry/registry.db
-  timeout:
-    description: Seconds to wait while other runs write to the registry.
-    type: int
-    default: 60
-requirements:
-  - SQLAlchemy >= 1.4
-  - psycopg2 for a registry in PostgreSQL
 seealso:
   - module: virtfleet.compute.traces
 """

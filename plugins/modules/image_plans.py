@@ -11,7 +11,8 @@ short_description: Plan which hosts hand an image to others, so that it is fetch
 description:
   - For each image that a host of the play lacks, the hosts that have it. When none has it and two hosts or more lack
     it, the first of them by name fetches it and then hands it to the others.
-  - Images from C(file) URLs are left out, since each host sees its own files.
+  - Images from C(file) URLs are left out, since each host sees its own files, unless they name the C(host) that has
+    them.
   - It runs on the controller and asks nobody. What the hosts have is what M(virtfleet.compute.host_info) told, in the
     variable C(virtfleet_host) of each host of group C(compute).
 attributes:
@@ -65,4 +66,13 @@ shares:
       description: The host that fetches it first; empty when one has it already.
       type: str
       sample: kvm1
+    origin:
+      description: The only host that can read the file, which takes it into its cache first.
+      type: str
+      returned: for such an image that no host has in its cache
+      sample: kvm1
+    image:
+      description: That image as M(virtfleet.compute.images) takes it.
+      type: dict
+      returned: for such an image that no host has in its cache
 """

@@ -206,6 +206,7 @@ from functools import partial
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils._bulk import Outcome, each, finish, unique_names
+from ..module_utils._image_needs import in_clusters, without_made
 from ..module_utils._image_users import image_users
 from ..module_utils._images import cache, stage
 from ..module_utils._images.room import GIB, Room
@@ -246,7 +247,7 @@ def main():
     params = module.params
     key = "images" if params["instances"] is None else "instances"
     items = params[key]
-    wrong = unique_names(items)
+    wrong = unique_names([{"name": item.get("id") or item["name"]} for item in items])
     if wrong:
         module.fail_json(msg=wrong)
     images, run_dir, change = cache.directory(params["state_dir"]), params["run_dir"], not module.check_mode
@@ -261,21 +262,22 @@ def main():
         step = partial(stage.verified, images=images, change=change)
         finish(module, key, items, each(items, step, stage.DOWNLOADS), pending=[])
 
-    asked = [stage.wanted(item if key == "images" else item.get("image")) for item in items]
-    before = stage.cached(images, asked)
+    items = [without_made(item, params["state_dir"]) for item in items]
+    wanted = [stage.wanted_by(item) for item in items]
+    asked = [image for images_of_one in wanted for image in images_of_one]
+    cloned = in_clusters(items) if key == "instances" else {}
+    before = {**stage.cached(images, asked), **cloned}
     answers = before
     if change:
         limits = Room(params["cache_gb"] * GIB, params["free_gb"] * GIB, params["max_gb"] * GIB, users)
         peers = peers_of(params["peers"])
-        answers = stage.obtain(
-            asked,
+        fetched = stage.obtain(
+            [image for image in asked if getattr(image, "id", None) not in cloned],
             params["slice"],
             lambda image, deadline: cache.ensure(images, run_dir, image, deadline, limits, peers.get(image.id, ())),
         )
-    outcomes = []
-    for item, image in zip(items, asked):
-        identity = getattr(image, "id", None)
-        outcomes.append(stage.outcome(item, image, before.get(identity), answers.get(identity), images))
+        answers = {**fetched, **cloned}
+    outcomes = [stage.outcomes(item, one, before, answers, images) for item, one in zip(items, wanted)]
     finish(module, key, items, outcomes, pending=stage.pending(answers))
 
 

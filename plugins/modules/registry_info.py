@@ -16,6 +16,7 @@ author:
   - The virtfleet.compute authors (@virtfleet)
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - virtfleet.compute.registry
 attributes:
   check_mode:
     support: full
@@ -39,17 +40,6 @@ options:
     description: How many entries of the log of actions to read, the newest first.
     type: int
     default: 100
-  registry_url:
-    description: The registry, as C(sqlite:////absolute/path) or C(postgresql://user@host/name).
-    type: str
-    default: sqlite:////var/lib/virtfleet/registry/registry.db
-  timeout:
-    description: Seconds to wait for the registry.
-    type: int
-    default: 60
-requirements:
-  - SQLAlchemy >= 1.4
-  - psycopg2 for a registry in PostgreSQL
 seealso:
   - module: virtfleet.compute.claims
 """

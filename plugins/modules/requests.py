@@ -54,6 +54,9 @@ options:
   volumes:
     description: The variable C(virtfleet_volumes).
     type: raw
+  volume_keys:
+    description: The variable C(virtfleet_volume_keys).
+    type: raw
   security_groups:
     description: The variable C(virtfleet_security_groups).
     type: raw

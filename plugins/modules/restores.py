@@ -16,6 +16,7 @@ description:
 author: The virtfleet.compute authors (@virtfleet)
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - virtfleet.compute.copies
 attributes:
   check_mode:
     support: full
@@ -47,18 +48,6 @@ options:
     description: Where the backups are on the host.
     type: path
     default: /var/lib/virtfleet/backups
-  state_dir:
-    description: Where the instances live on the host.
-    type: path
-    default: /var/lib/virtfleet
-  run_dir:
-    description: Where the locks are.
-    type: path
-    default: /run/virtfleet
-  uri:
-    description: The libvirt connection.
-    type: str
-    default: qemu:///system
 seealso:
   - module: virtfleet.compute.backups
 """

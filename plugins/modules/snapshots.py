@@ -18,6 +18,7 @@ description:
 author: The virtfleet.compute authors (@virtfleet)
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - virtfleet.compute.copies
 attributes:
   check_mode:
     support: full
@@ -55,6 +56,10 @@ options:
           - The guest is thawed even if this module is killed, and after 20 seconds in any case.
         type: bool
         default: false
+      host:
+        description: What the host is called, for the entry of the catalogue; the host hands the image to others then.
+        type: str
+        default: ""
   state:
     description:
       - V(present) makes those that are not there; one that is there is never made anew.
@@ -67,18 +72,6 @@ options:
       - Where the snapshots are on the host. If that is a directory that all hosts share, all can boot from them.
     type: path
     default: /var/lib/virtfleet/snapshots
-  state_dir:
-    description: Where the instances live on the host.
-    type: path
-    default: /var/lib/virtfleet
-  run_dir:
-    description: Where the locks are.
-    type: path
-    default: /run/virtfleet
-  uri:
-    description: The libvirt connection.
-    type: str
-    default: qemu:///system
 """
 
 EXAMPLES = r"""
@@ -160,6 +153,7 @@ SNAPSHOT = {
     "instance": {"type": "dict"},
     "volume": {"type": "str", "default": "root"},
     "quiesce": {"type": "bool", "default": False},
+    "host": {"type": "str", "default": ""},
 }
 OPTIONS = {
     "snapshots": {"type": "list", "elements": "dict", "required": True, "options": SNAPSHOT},

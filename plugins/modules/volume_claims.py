@@ -15,6 +15,7 @@ author:
   - The virtfleet.compute authors (@virtfleet)
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - virtfleet.compute.registry
 attributes:
   check_mode:
     support: full
@@ -23,8 +24,6 @@ attributes:
   platform:
     support: full
     platforms: linux
-requirements:
-  - python3-sqlalchemy
 options:
   volumes:
     description: Volumes with C(name), C(id), C(project), C(backend) and C(pool), and C(host) where they are to be.
@@ -35,17 +34,10 @@ options:
     description:
       - V(present) gives each volume a row, unless it has one.
       - V(absent) removes the row; a volume that an instance has is refused, naming both.
+      - V(moved) writes into the row of each that has one where it is now.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, moved]
     default: present
-  registry_url:
-    description: The registry.
-    type: str
-    default: sqlite:////var/lib/virtfleet/registry/registry.db
-  timeout:
-    description: Seconds to wait while other runs write to the registry.
-    type: int
-    default: 60
 """
 
 EXAMPLES = r"""
@@ -97,7 +89,7 @@ from ..module_utils._registry.connection import writing
 
 ARGUMENTS = {
     "volumes": {"type": "list", "elements": "dict", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "state": {"type": "str", "choices": ["present", "absent", "moved"], "default": "present"},
     # A URL may carry a password.
     "registry_url": {"type": "str", "default": "sqlite:////var/lib/virtfleet/registry/registry.db", "no_log": True},
     "timeout": {"type": "int", "default": 60},
@@ -110,7 +102,7 @@ def main():
     problem = unique_names([{"name": f"{one.get('project') or 'default'}/{one.get('name')}"} for one in items])
     if problem:
         module.fail_json(msg=problem)
-    step = {"present": volumes.keep, "absent": volumes.forget}[asked["state"]]
+    step = {"present": volumes.keep, "absent": volumes.forget, "moved": volumes.move}[asked["state"]]
     try:
         with writing(asked["registry_url"], asked["timeout"], rehearse=module.check_mode) as connection:
             outcomes = step(connection, items)

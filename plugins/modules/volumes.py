@@ -35,6 +35,7 @@ options:
         made from the image and as large as that when C(size_gb) is 0; the others are blank.
       - The backends are C(qcow2), an overlay on the cached image that holds only what the guest changes, and C(raw),
         a sparse copy that shares blocks with the image where the file system can.
+      - One with C(encryption) V(luks) is opened by a passphrase of O(keys).
     type: list
     elements: dict
     required: true
@@ -54,6 +55,13 @@ options:
     description: Where the locks are.
     type: path
     default: /run/virtfleet
+  keys:
+    description:
+      - Passphrases of encrypted volumes, by the name of a volume or of what its C(key) says. They reach qemu-img
+        through a pipe and are kept nowhere.
+      - By default those of C(virtfleet_volume_keys) that the volumes need, if the records come from C(virtfleet_here).
+    type: dict
+    default: {}
 seealso:
   - module: virtfleet.compute.images
 """
@@ -122,6 +130,7 @@ instances:
 """
 
 import os
+from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -136,6 +145,7 @@ def main():
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
             "run_dir": {"type": "path", "default": "/run/virtfleet"},
+            "keys": {"type": "dict", "default": {}, "no_log": True},
         },
         supports_check_mode=True,
     )
@@ -148,7 +158,7 @@ def main():
     if module.check_mode:
         look = stage.planned if present else stage.planned_removal
         finish(module, "instances", instances, each(instances, lambda instance: look(instance, state_dir)))
-    take = stage.provide if present else stage.withdraw
+    take = partial(stage.provide, keys=module.params["keys"]) if present else stage.withdraw
     threads = 2 * (os.cpu_count() or 1)
     outcomes = each(instances, lambda instance: take(instance, state_dir, run_dir), threads)
     finish(module, "instances", instances, outcomes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
+from ..module_utils._model.volume_keys import is_locked, needed
 from ._stage import cut_off, here, lost, made, merged, to_make, to_unmake, unmade, why
 
 
@@ -30,6 +31,16 @@ class StageAction(ActionBase):
         """Say whether a record is to be taken back; a plan, in which something fails, has made nothing of it."""
         return to_unmake(record) and (record.get("todo") == "delete" or not self._task.check_mode)
 
+    def more(self, records, variables):
+        """Return further arguments of the module, which no task need say."""
+        return {}
+
+    def keys_of(self, records, variables):
+        """Return the argument with the passphrases of the records' encrypted volumes; nothing where there are none."""
+        if not any(is_locked(one) for record in records for one in record.get("volumes") or ()):
+            return {}
+        return {"keys": needed(records, self._templar.template(variables.get("virtfleet_volume_keys") or {}))}
+
     def beside(self, args):
         """Say whether this stage has something to do that is not about a record."""
         return False
@@ -48,7 +59,9 @@ class StageAction(ActionBase):
         stage = self._task.action.rpartition(".")[2]
         try:
             result = self._execute_module(
-                module_name=self._task.action, module_args={**args, "instances": asked}, task_vars=task_vars
+                module_name=self._task.action,
+                module_args={**args, **self.more(asked, task_vars), "instances": asked},
+                task_vars=task_vars,
             )
         except AnsibleConnectionFailure as error:
             # What the module has done, or still does, nobody knows.

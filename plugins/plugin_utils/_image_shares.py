@@ -14,6 +14,7 @@ from ._stage import to_make
 Record = dict[str, Any]
 
 MOST_HOLDERS = 3
+KEYS = ("url", "checksum", "disk_format")
 
 
 def plan(
@@ -23,19 +24,28 @@ def plan(
 
     `told` gives the host record of a host; `run` are the hosts that the run works on, `fleet` all there are. The others
     are only looked at when a host lacks something. `seed` is empty for an image that some host has already; one that
-    only a single host lacks and no host has is left out: it asks the image's own address.
+    only a single host lacks and no host has is left out: it asks the image's own address. One that only its `origin`
+    can read, a host of the fleet, is first taken into the cache there: `image` says what.
     """
     lacking: dict[str, list[str]] = {}
-    for host, identity in dict.fromkeys(_wanted(records, set(run))):
-        if identity not in _cached(told(host)):
-            lacking.setdefault(identity, []).append(host)
+    images: dict[str, Record] = {}
+    for host, identity, image in _wanted(records, set(run)):
+        if identity not in _cached(told(host)) and host not in lacking.setdefault(identity, []):
+            lacking[identity].append(host)
+            images[identity] = image
+    lacking = {identity: hosts for identity, hosts in lacking.items() if hosts}
     if not lacking:
         return []
     caches = {host: _cached(told(host)) for host in fleet}
     shares = []
     for identity, lack in sorted(lacking.items()):
         holders = sorted(host for host, cached in caches.items() if identity in cached)
-        if holders or len(lack) > 1:
+        origin = images[identity].get("host")
+        if origin and not holders:
+            if origin in caches and lack != [origin]:
+                known = {key: images[identity][key] for key in ("name", *KEYS) if images[identity].get(key)}
+                shares.append({"id": identity, "holders": [origin], "seed": "", "origin": origin, "image": known})
+        elif holders or len(lack) > 1:
             seed = "" if holders else min(lack)
             shares.append({"id": identity, "holders": holders[:MOST_HOLDERS] or [seed], "seed": seed})
     return shares
@@ -47,15 +57,16 @@ def _cached(host: Record) -> set[str]:
     return {file.removesuffix(".json") for file in files if file.endswith(".json")}
 
 
-def _wanted(records: Iterable[Record], run: set[str]) -> Iterator[tuple[str, str]]:
-    """Yield the host and the image of each record that is to be made from an image that a server has."""
-    known: dict[tuple[str, str, str], str] = {}
+def _wanted(records: Iterable[Record], run: set[str]) -> Iterator[tuple[str, str, Record]]:
+    """Yield host, id and image for each image that a record is to be made from and that a server or one host has."""
+    known: dict[tuple[str, ...], str] = {}
     for record in records:
-        image = record.get("image")
-        if not image or record.get("host") not in run or not to_make(record):
+        if record.get("host") not in run or not to_make(record):
             continue
-        key = (str(image.get("url")), str(image.get("checksum")), str(image.get("disk_format")))
-        if key not in known:
-            known[key] = shared_id(image)
-        if known[key]:
-            yield record["host"], known[key]
+        for image in (record.get("image"), *(one.get("image") for one in record.get("volumes") or ())):
+            if image:
+                key = tuple(str(image.get(word)) for word in (*KEYS, "host"))
+                if key not in known:
+                    known[key] = shared_id(image)
+                if known[key]:
+                    yield record["host"], known[key], image

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import os
@@ -107,6 +108,25 @@ class Lab:
         if done.returncode:
             raise RuntimeError(f"{command}: {done.returncode}: {done.stdout}{done.stderr}")
         return done.stdout.strip()
+
+    def agent(self, host: str, name: str, command: dict):
+        """Return what the agent of a guest answers."""
+        told = self.lab("exec", host, "virsh", "-q", "qemu-agent-command", name, json.dumps(command))
+        return json.loads(told)["return"]
+
+    def inside(self, host: str, name: str, script: str) -> str:
+        """Return what a script prints in a guest, asked of its agent; it must not fail."""
+        told = {"path": "/bin/sh", "arg": ["-c", script], "capture-output": True}
+        pid = self.agent(host, name, {"execute": "guest-exec", "arguments": told})["pid"]
+        asked = {"execute": "guest-exec-status", "arguments": {"pid": pid}}
+        end = time.monotonic() + 60
+        while not (done := self.agent(host, name, asked))["exited"]:
+            if time.monotonic() > end:
+                raise RuntimeError(f"{name}: {script} does not end")
+            time.sleep(0.2)
+        if done["exitcode"]:
+            raise RuntimeError(f"{name}: {script}: {done}")
+        return base64.b64decode(done.get("out-data", "")).decode().strip()
 
     def until_ssh(self, user: str, address: str, command: str, deadline: float) -> str:
         """Return what the command prints as soon as the guest takes it."""

@@ -26,8 +26,9 @@ def packages() -> list[str]:
         import yaml
     except ImportError:
         raise LabError("this Python lacks PyYAML: run the lab with the project's own, `make lab`")
-    wanted = yaml.safe_load(DEFAULTS.read_text())["compute_host_packages"]["debian"]
-    return sorted({*wanted, *MORE})
+    known = yaml.safe_load(DEFAULTS.read_text())
+    disks = known["compute_host_store_packages"]["iscsi"]["debian"]
+    return sorted({*known["compute_host_packages"]["debian"], *disks, *MORE})
 
 
 def path() -> Path:

@@ -62,7 +62,7 @@ def _found(item: dict[str, Any], place: Place) -> Record | None:
 
 def _make(connection: Any, item: dict[str, Any], place: Place) -> Record:
     name, volume = item["name"], item["volume"]
-    origin = source.find(connection, item["instance"], place)
+    origin = source.find(connection, item["instance"], place, also_alone=True)
     if volume not in origin.volumes:
         known = ", ".join(sorted(origin.volumes))
         raise ItemError(f"{origin.name} has no volume {volume!r}: it has {known}", fault="request")
@@ -94,6 +94,7 @@ def _entry(item: dict[str, Any], copy: store.Copy) -> dict[str, Any]:
         "min_ram_mb": int(image.get("min_ram_mb") or 0),
         "description": f"{copy.volume} of {item['instance']['name']}",
     }
+    entry.update({"host": item["host"]} if item.get("host") else {})
     return {**entry, "properties": image["properties"]} if image.get("properties") else entry
 
 

@@ -14,6 +14,7 @@ from .. import _qemu_img
 from .._files import UNFINISHED, instance_directory, make_directory, regular, sync
 from .._hypervisor import backup_job
 from .._model.errors import ItemError
+from .._volumes.backends import BACKENDS
 from .._volumes.volume import Volume, recorded
 
 
@@ -38,15 +39,30 @@ class Source:
     running: bool
 
 
-def find(connection: Any, instance: dict[str, Any], place: Place) -> Source:
-    """Return the instance with its volumes as the host recorded them; ItemError if its chain is not as we made it."""
+def find(connection: Any, instance: dict[str, Any], place: Place, also_alone: bool = False) -> Source:
+    """Return the instance with its volumes as the host recorded them; ItemError if its chain is not as we made it.
+
+    Those with a life of their own only if asked for.
+    """
     name, uuid = instance["name"], instance["uuid"]
     domain = backup_job.find(connection, uuid, name)
     volumes = recorded(instance_directory(place.state_dir, uuid))
     gone = [one.path for one in volumes.values() if regular(one.path) is None]
     if gone or not volumes:
         raise ItemError(f"{name} has no disk {', '.join(gone) or 'on record'}: nothing was copied")
+    if also_alone:
+        volumes = {**_alone(domain), **volumes}
     return Source(name, uuid, domain, volumes, backup_job.runs(domain))
+
+
+def _alone(domain: Any) -> dict[str, Volume]:
+    """Return the volumes of the instance that have a life of their own and are files, by name."""
+    found = {}
+    for one in backup_job.volumes(domain):
+        if one.id and BACKENDS[one.backend].FILES:
+            known = Volume(one.name, one.backend, one.format, one.path, 0, id=one.id, pool=one.pool)
+            found[one.name] = BACKENDS[one.backend].remembered(known) or known
+    return {name: one for name, one in found.items() if regular(one.path)}
 
 
 def abandon(source: Source, place: Place) -> None:
@@ -57,6 +73,10 @@ def abandon(source: Source, place: Place) -> None:
 
 def copy(source: Source, files: dict[str, str], place: Place, **how: Any) -> None:
     """Each named volume is in its file, all as of one moment. A guest that runs goes on."""
+    closed = [name for name in files if source.volumes[name].encryption]
+    if closed:
+        told = f"{source.name} has the encrypted disk {', '.join(closed)}, and a copy of it would be in clear"
+        raise ItemError(f"{told}: nothing was copied", fault="request")
     _room(source, list(files), place.directory)
     for path in files.values():
         make_directory(os.path.dirname(path))

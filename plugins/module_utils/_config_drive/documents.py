@@ -53,7 +53,7 @@ def openstack(seed: Seed) -> dict[str, bytes]:
         "public_keys": dict(seed.keys),
         "keys": [{"name": name, "type": "ssh", "data": public} for name, public in seed.keys],
         "files": [{"path": path, "content_path": where} for where, path, _content in stored],
-        "devices": [],
+        "devices": list(seed.devices),
     }
     vendor = _vendor(seed, with_files=False)
     files = {

@@ -15,12 +15,13 @@ from .._model.errors import ItemError
 
 # What every cloud-init takes for a hash (cc_set_passwords); yescrypt, $y$, is none to that of Debian 12.
 HASH = re.compile(r"\$(1|2a|2y|5|6)(\$[^$:\s]+){2,}")
+BUSES = {"scsi": "scsi", "sata": "ide", "ide": "ide", "usb": "usb"}  # Nova's words; virtio is on PCI
 USER_DATA_LIMIT = 65535  # characters in base64: Nova's limit
 
 
 @dataclass(frozen=True)
 class Seed:
-    """All that the documents are made from; `ports` are the dicts of the instance record.
+    """All that the documents are made from; `ports` are the dicts of the instance record, `devices` disks with a tag.
 
     `admin_pass` is a crypt(3) hash, `files` are paths in the guest and what they hold. Neither these nor
     `user_data` and `vendor_data` may get into a result or a log, so they are not in the repr.
@@ -34,6 +35,7 @@ class Seed:
     metadata: dict[str, str]
     keys: tuple[tuple[str, str], ...]
     ports: tuple[dict[str, Any], ...]
+    devices: tuple[dict[str, Any], ...] = ()
     launch_index: int = 0
     flavor: str = ""
     user_data: bytes = field(default=b"", repr=False)
@@ -54,6 +56,7 @@ def read(instance: dict[str, Any], secrets: dict[str, Any]) -> Seed:
         metadata=dict(instance.get("metadata") or {}),
         keys=tuple((key["name"], key["public_key"].strip()) for key in instance.get("keys") or []),
         ports=tuple(instance.get("ports") or []),
+        devices=tuple(_device(instance, one) for one in instance.get("volumes") or [] if one.get("tag")),
         launch_index=int(instance.get("launch_index") or 0),
         flavor=(instance.get("flavor") or {}).get("name") or "",
         user_data=_user_data(secrets.get("user_data") or ""),
@@ -61,6 +64,13 @@ def read(instance: dict[str, Any], secrets: dict[str, Any]) -> Seed:
         admin_pass=_admin_pass(secrets.get("admin_pass") or ""),
         files=tuple((_absolute(path), _decoded(f"file {path}", files[path])) for path in sorted(files)),
     )
+
+
+def _device(instance: dict[str, Any], volume: dict[str, Any]) -> dict[str, Any]:
+    """Return a disk with a tag as Nova's metadata has it; where it is on its bus is known only once the guest runs."""
+    bus = volume.get("disk_bus") or ((instance.get("image") or {}).get("properties") or {}).get("hw_disk_bus")
+    serial = {"serial": volume["id"]} if volume.get("id") else {}
+    return {"type": "disk", "bus": BUSES.get(str(bus), "pci"), **serial, "tags": [volume["tag"]]}
 
 
 def _user_data(encoded: str) -> bytes:

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._model.errors import ItemError
+from .._model.volume import Volume
 from .._xml import backup as xml
+from .._xml.metadata import remembered
+from .._xml.tree import parse
 from .connection import failing_to, libvirt
 from .frozen import frozen
 
@@ -34,6 +37,13 @@ def find(connection: Any, uuid: str, name: str) -> Any:
     """Return the domain of the instance."""
     with failing_to(f"find instance {name} on this host"):
         return connection.lookupByUUIDString(uuid)
+
+
+def volumes(domain: Any) -> tuple[Volume, ...]:
+    """Return the volumes that the domain remembers."""
+    with failing_to(f"read domain {domain.name()}"):
+        instance = remembered(parse(domain.XMLDesc(0)))
+    return instance.volumes if instance else ()
 
 
 def runs(domain: Any) -> bool:

@@ -9,7 +9,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._model.changes import cards_now
@@ -39,6 +39,7 @@ class Settings:
     rules_digest: str = ""
     sysfs: str = "/sys/class/net"
     vif_plugging_is_fatal: bool = True
+    keys: dict[str, Any] = field(default_factory=dict, repr=False)  # passphrases of encrypted volumes by name
 
 
 @dataclass(frozen=True)
@@ -245,7 +246,7 @@ def make(connection: Any, plan: Plan, settings: Settings) -> None:
     if not plan.steps:
         return
     instance = plan.instance
-    secrets.ensure(connection, instance)
+    secrets.ensure(connection, instance, settings.keys)
     domain = define(connection, instance, settings.guest) if "define" in plan.steps else look_up(connection, instance)
     plugs, replugs = ([step for step in plan.steps if step.partition(" ")[0] in one.STEPS] for one in (volumes, cards))
     try:
@@ -263,9 +264,11 @@ def make(connection: Any, plan: Plan, settings: Settings) -> None:
     except ItemError:
         if plan.found is None:
             undefine(domain)
+            secrets.forget(connection, instance.uuid, instance.volumes)
         elif plugs or replugs:
             define(connection, plan.found.instance, settings.guest)
         raise
+    _forget_old_keys(connection, plan)
 
 
 def let_run(connection: Any, plan: Plan, settings: Settings) -> Domain | None:
@@ -280,8 +283,16 @@ def let_run(connection: Any, plan: Plan, settings: Settings) -> Domain | None:
             destroy(domain)
             if plan.found is None:
                 undefine(domain)
+                secrets.forget(connection, plan.instance.uuid, plan.instance.volumes)
             raise
     return describe(domain, state_of(domain))
+
+
+def _forget_old_keys(connection: Any, plan: Plan) -> None:
+    """libvirt has no passphrase of a volume that the instance has no more."""
+    known = {one.name for one in plan.instance.volumes}
+    old = plan.found.instance.volumes if plan.found and plan.found.instance else ()
+    secrets.forget(connection, plan.instance.uuid, [one for one in old if one.name not in known])
 
 
 def leave(connection: Any, plan: Plan, settings: Settings) -> Domain | None:
@@ -297,5 +308,7 @@ def unmake(connection: Any, plan: Plan, settings: Settings) -> None:
     """Take the domain of an instance and its console log away."""
     if "remove" in plan.steps:
         remove(look_up(connection, plan.instance), plan)
+        found = plan.found.instance.volumes if plan.found and plan.found.instance else ()
+        secrets.forget(connection, plan.instance.uuid, (*plan.instance.volumes, *found))
     if "clean" in plan.steps:
         remove_console(plan.instance, settings.guest.state_dir)

@@ -8,11 +8,13 @@ A promise is what a defined domain may use, running or not, ours or not (Nova's 
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 from dataclasses import dataclass
 from typing import Any
 
+from .._files import is_uuid
 from .._model.errors import ItemError
 from .._model.traits import traits
 from .._xml import capabilities as xml
@@ -20,6 +22,7 @@ from .connection import failing_to, libvirt
 from .promises import Promise, promises
 
 GIB = 1 << 30
+LOGICAL = "*-*-*-*-*"  # what a volume is called in the directory of its volume group
 
 
 @dataclass(frozen=True)
@@ -63,13 +66,15 @@ def cached_images(state_dir: str) -> list[str]:
         return []
 
 
-def kept_volumes(state_dir: str) -> list[str]:
-    """Return the ids of the volumes that outlive their guests and that only this host has."""
+def kept_volumes(state_dir: str, devices: str = "/dev") -> list[str]:
+    """Return the ids of the volumes that outlive their guests and that only this host has, files and logical ones."""
     try:
         names = os.listdir(os.path.join(state_dir, "volumes"))
     except OSError:
-        return []
-    return sorted(name[: -len(".json")] for name in names if name.endswith(".json"))
+        names = []
+    records = {name[: -len(".json")] for name in names if name.endswith(".json")}
+    logical = {os.path.basename(path) for path in glob.glob(os.path.join(devices, "*", LOGICAL))}
+    return sorted(records | {name for name in logical if is_uuid(name)})
 
 
 def is_image(entry: Any) -> bool:

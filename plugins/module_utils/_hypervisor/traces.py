@@ -50,6 +50,12 @@ def find_records(place: Place) -> list[Trace]:
     return found
 
 
+def ours(place: Place) -> dict[str, str]:
+    """Return the names of the instances that have a domain here, by uuid."""
+    known = {uuid: remembered(parse(text)) for uuid, text in place.domains.items() if OURS in text}
+    return {uuid: one.name for uuid, one in known.items() if one}
+
+
 def find_domains(place: Place) -> list[Trace]:
     """Return nothing: the host's record lists its domains, and only the registry tells which of them is stray."""
     return []

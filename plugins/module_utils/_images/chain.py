@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import struct
@@ -31,7 +32,8 @@ def users(images: str, state_dir: str, guests: Iterable[Disks]) -> dict[str, lis
     """Return the names of the guests that need each file of the cache, by file; files that nobody needs are left out.
 
     Guests are all domains of the host, ours or not, running or not, and all directories of instances, with whatever
-    lies in them: a volume that is half made needs its image too. What cannot be told counts as needed.
+    lies in them: a volume that is half made needs its image too, and so may one that no guest has now. What cannot be
+    told counts as needed.
     """
     names = {guest.uuid: guest.name for guest in guests}
     found: dict[str, set[str]] = {}
@@ -42,6 +44,8 @@ def users(images: str, state_dir: str, guests: Iterable[Disks]) -> dict[str, lis
         directory = os.path.join(state_dir, "instances", uuid)
         for name in os.listdir(directory):
             _follow(images, os.path.join(directory, name), names.get(uuid, f"instance {uuid}"), found)
+    for path in glob.glob(os.path.join(glob.escape(state_dir), "volumes", "*")):
+        _follow(images, path, f"volume {os.path.basename(path).partition('.')[0]}", found)
     return {file: sorted(who) for file, who in sorted(found.items())}
 
 

@@ -97,12 +97,15 @@ def from_record(record: dict[str, Any]) -> Image:
 
 
 def shared_id(record: dict[str, Any]) -> str:
-    """Return the id of a record's image; empty for one that is wrong or a file, of which each host has its own."""
+    """Return the id of a record's image; empty for one that is wrong or a file, of which each host has its own.
+
+    A file that one host has, which the record names, goes from there to the others.
+    """
     try:
         image = from_record(record)
     except ItemError:
         return ""  # who fetches it says what is wrong
-    return "" if any(url.startswith("file:") for url in image.urls) else image.id
+    return "" if any(url.startswith("file:") for url in image.urls) and not record.get("host") else image.id
 
 
 def check_url(image: Image, url: str, field: str) -> None:

@@ -32,6 +32,18 @@ def wanted(record: dict[str, Any] | None) -> Image | ItemError | None:
         return error
 
 
+def wanted_by(item: dict[str, Any]) -> list[Image | ItemError | None]:
+    """Return the images of an item: its own, then those of its volumes that are made from another; None for none."""
+    if "image" not in item and "volumes" not in item:
+        return [wanted(item)]
+    return [wanted(item.get("image")), *(wanted(one["image"]) for one in with_image(item))]
+
+
+def with_image(item: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the volumes of an instance that are made from an image of their own."""
+    return [one for one in item.get("volumes") or () if one.get("image")]
+
+
 def cached(images: str, asked: Iterable[Any]) -> dict[str, Base]:
     """Return which of the images are in the cache, by id."""
     found = {image.id: cache.find(images, image) for image in _distinct(asked)}
@@ -76,6 +88,26 @@ def outcome(item: dict[str, Any], image: Any, before: Base | None, answer: Answe
             return Outcome(name, changed=not before, error=str(error), fault=error.fault, after=changed)
         facts = {**facts, "path": cache.path(images, answer), "virtual_size": answer.virtual_size}
     return Outcome(name, changed=not before, after=changed, facts=_placed(item, facts))
+
+
+def outcomes(item: dict[str, Any], asked: list[Any], before: Answers, answers: Answers, images: str) -> Outcome:
+    """Return what stage image means for an item and all its images; the first that fails is told."""
+    volumes = [{"name": item["name"], "image": one["image"]} for one in with_image(item)]
+    told = []
+    for each, image in zip([item, *volumes], asked):
+        identity = getattr(image, "id", None)
+        told.append(outcome(each, image, before.get(identity), answers.get(identity), images))
+    failed = next((one for one in told if one.error), None)
+    if failed or not volumes:
+        return failed or told[0]
+    known = iter(one.facts.get("image") for one in told[1:])
+    placed = [{**one, "image": next(known) or one["image"]} if one.get("image") else one for one in item["volumes"]]
+    return Outcome(
+        item["name"],
+        changed=any(one.changed for one in told),
+        after=next((one.after for one in told if one.after), {}),
+        facts={**told[0].facts, "volumes": placed},
+    )
 
 
 def verified(item: dict[str, Any], images: str, change: bool) -> Outcome:

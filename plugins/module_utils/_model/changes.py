@@ -15,7 +15,7 @@ from typing import Any
 
 from .instance import Instance
 from .port import Port
-from .volume import Volume
+from .volume import SERVED, Volume
 
 AGAIN = "delete the instance and boot it again"
 ORDER = {"refused": 0, "next boot": 1, "live": 2}
@@ -140,10 +140,12 @@ def _volumes(old: Instance, new: Instance) -> list[Change]:
     ]
     for name in sorted(set(before) & set(after)):
         one, two = before[name], after[name]
-        if one.backend != two.backend:
-            found.append(Change(f"volume {name}.backend", one.backend, two.backend, "refused", AGAIN))
+        for field in ("backend", "encryption"):
+            if getattr(one, field) != getattr(two, field):
+                told = f"volume {name}.{field}"
+                found.append(Change(told, getattr(one, field), getattr(two, field), "refused", AGAIN))
         if one.size_gb != two.size_gb:
-            takes = "refused" if two.size_gb < one.size_gb else "live" if two.id else "next boot"
+            takes = "refused" if two.size_gb < one.size_gb else "live" if grows_live(two) else "next boot"
             why = f"a disk cannot shrink; {AGAIN}" if takes == "refused" else ""
             found.append(Change(f"volume {name}.size_gb", one.size_gb, two.size_gb, takes, why))
     return found
@@ -160,6 +162,11 @@ def plugs(volume: Volume, instance: Instance) -> bool:
     """Say whether a running guest takes the disk: one on virtio, which is not a disk of the flavor."""
     bus = volume.disk_bus or instance.image.properties.get("hw_disk_bus", "virtio")
     return bool(volume.id) and bus == "virtio" and volume.device_type != "cdrom" and volume.boot_index is None
+
+
+def grows_live(volume: Volume) -> bool:
+    """Say whether a running guest sees a larger size: QEMU itself makes the disk larger, which no server lets it do."""
+    return bool(volume.id) and volume.backend not in SERVED
 
 
 def _tail(old: Instance, new: Instance) -> bool:
@@ -208,7 +215,11 @@ def plug_steps(old: Instance, new: Instance) -> tuple[str, ...]:
     before, after = ({one.id: one for one in each.volumes if one.id} for each in (old, new))
     gone = [f"detach {one}" for one in sorted(set(before) - set(after)) if before[one].boot_index is None]
     more = [f"attach {one}" for one in after if one not in before and plugs(after[one], new)]
-    larger = [f"resize {one}" for one in sorted(set(before) & set(after)) if after[one].size_gb > before[one].size_gb]
+    larger = [
+        f"resize {one}"
+        for one in sorted(set(before) & set(after))
+        if after[one].size_gb > before[one].size_gb and grows_live(after[one])
+    ]
     return (*gone, *more, *larger)
 
 

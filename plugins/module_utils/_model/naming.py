@@ -64,7 +64,7 @@ OPTIONAL_KEYS = {
     "ports": ("dns_domain", "qos", "segmentation_id", "physical", "create", "router", "floating_ip"),
     "volumes": (
         *("size_mb", "guest_format", "id", "pool", "source_image", "delete_on_termination"),
-        *("tag", "device_type", "disk_bus", "cache", "discard", "qos"),
+        *("tag", "device_type", "disk_bus", "cache", "discard", "qos", "encryption", "key"),
     ),
 }
 
@@ -82,6 +82,11 @@ def volume_id(project: str, name: str) -> str:
 def ceph_secret_id(conf: str, user: str) -> str:
     """Return the uuid of the secret with which the libvirt of a host opens the disks of a Ceph cluster."""
     return str(uuid.uuid5(NAMESPACE, f"//ceph/{conf}/{user}"))
+
+
+def volume_secret_id(owner: str, volume: str) -> str:
+    """Return the uuid of the secret with which the libvirt of a host opens an encrypted volume of an instance."""
+    return str(uuid.uuid5(NAMESPACE, f"//luks/{owner}/{volume}"))
 
 
 def port_id(project: str, name: str, index: int) -> str:

@@ -142,6 +142,10 @@ IMAGE = record(
                 default=None,
             )
         ),
+        "host": text(
+            "The host that has the file, for a file:/// URL that only this host can read; it hands it to the others.",
+            examples=["kvm1"],
+        ),
         "disk_format": choice(
             "What the file is, unpacked if it is packed; one that is something else is refused.",
             "qcow2",
@@ -189,10 +193,14 @@ VOLUME_TYPE = record(
     ["backend"],
     {
         "backend": choice(
-            "`qcow2` and `raw`: files in a directory; `rbd`: images in a pool of a Ceph cluster.",
+            "`qcow2` and `raw`: files in a directory; `rbd`: images in a pool of a Ceph cluster; `lvm`: logical "
+            "volumes of the host; `nbd` and `iscsi`: disks that a storage server has.",
             "qcow2",
             "raw",
             "rbd",
+            "lvm",
+            "nbd",
+            "iscsi",
         ),
         "directory": text(
             "Where the files are. Default: `volumes` below the host's state directory.",
@@ -212,6 +220,34 @@ VOLUME_TYPE = record(
             pattern=r"^/[^\x00-\x20,:;=@]*$",
             **{"x-valid": "an absolute path without spaces and ',', ':', ';', '=', '@'"},
             default="/etc/ceph/ceph.conf",
+        ),
+        "volume_group": {**PLAIN_NAME, "description": "The volume group of the hosts, for `lvm`.", "examples": ["vg0"]},
+        "thin_pool": {
+            **PLAIN_NAME,
+            "description": "A thin pool in it, if the volumes are to be thin; disks from an image are snapshots then.",
+            "examples": ["guests"],
+        },
+        "server": text(
+            "The storage server as the hosts reach it, for `nbd` and `iscsi`; after a colon its port.",
+            pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?$",
+            **{"x-valid": "a name or address, IPv6 in brackets, and maybe ':' and a port"},
+            examples=["storage1:10809"],
+        ),
+        "target": text(
+            "The iSCSI target.",
+            pattern=r"^(iqn|eui|naa)\.[A-Za-z0-9.:_-]{1,219}$",
+            **{"x-valid": "a name such as iqn.2026-01.org.example:disks"},
+            examples=["iqn.2026-01.org.example:disks"],
+        ),
+        "chap_user": text(
+            "The user for iSCSI targets that want a password, which virtfleet_volume_keys has.",
+            pattern=r"^[A-Za-z0-9.:_-]{1,255}$",
+            **{"x-valid": "letters, digits and '.:_-'"},
+            examples=["virtfleet"],
+        ),
+        "encryption": choice(
+            "LUKS, for `qcow2` and `raw`: each disk is opened by the passphrase that virtfleet_volume_keys has for it.",
+            "luks",
         ),
         "cache": choice(
             "libvirt's cache mode. Default: that of the host, `writeback` for `rbd`.",
@@ -234,9 +270,23 @@ VOLUME = record(
         "type": text("A name of virtfleet_volume_types. Default: `qcow2` files on the host of the guest."),
         "image": text("A name of virtfleet_images that it is made from, to boot from it."),
         "host": text("The host it is on, where not all see it. Default: that of its first guest."),
+        "location": text(
+            "What its storage server calls it: the export of an `nbd` server, the LUN of an `iscsi` target.",
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,127}$",
+            **{"x-valid": "letters, digits and '._/-'"},
+            examples=["db-data"],
+        ),
         "project": {**PLAIN_NAME, "description": "A name of virtfleet_projects.", "default": "default"},
         "description": {"type": "string", "description": "For people.", "maxLength": 255, "default": ""},
     },
+)
+
+VOLUME_KEY = text(
+    "A passphrase; it reaches the hosts that have the volume, and of these nothing but qemu-img and libvirt.",
+    minLength=8,
+    maxLength=512,
+    pattern=r"^[^\x00-\x1f\x7f]*$",
+    **{"x-secret": True, "x-valid": "8 to 512 characters on one line"},
 )
 
 BLOCK_DEVICE = record(
@@ -769,6 +819,12 @@ VARIABLES = {
         PLAIN_NAME,
         VOLUME,
         {"db-data": {"size_gb": 100, "type": "shared"}},
+    ),
+    "virtfleet_volume_keys": catalogue(
+        "The passphrases of encrypted volumes, by the name of a volume or else of its type; keep them in a vault.",
+        PLAIN_NAME,
+        VOLUME_KEY,
+        {"db-data": "{{ vault_db_data }}"},
     ),
     "virtfleet_security_groups": catalogue(
         "What may pass to and from guests, by name.",

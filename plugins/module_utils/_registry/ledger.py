@@ -95,6 +95,7 @@ class Ledger:
     rewritten: dict[str, Held] = field(default_factory=dict)
     touched: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
+    unmade: set[str] = field(default_factory=set)  # volumes that a run had made and has taken away again
     log: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -198,7 +199,8 @@ def write(connection: Any, ledger: Ledger) -> None:
     insert(connection, INSTANCES, [vars(one) for one in rewritten])
     for table, rows in _rows(rewritten).items():
         insert(connection, table, rows)
-    volumes.write(connection, rewritten, [ledger.held[uuid] for uuid in ledger.gone if uuid in ledger.held])
+    gone = [ledger.held[uuid] for uuid in ledger.gone if uuid in ledger.held]
+    volumes.write(connection, rewritten, gone, ledger.unmade)
     stamps = [
         {"b_uuid": uuid, "state": state, "run": ledger.terms.run, "lease_until": until, "updated_at": ledger.now}
         for uuid, (state, until) in ledger.touched.items()

@@ -11,6 +11,7 @@ from typing import Any
 
 from .._bulk import Outcome, attempt
 from .._model.errors import ItemError
+from .._model.volume import unused
 from .ledger import (
     ACTIVE,
     CHANGING,
@@ -143,6 +144,7 @@ def _settle_failed(ledger: Ledger, record: Record, held: Held | None) -> Outcome
         facts = {"claim_state": ACTIVE, "released": False}
         return Outcome(held.name, True, before=before, after={**before, "claim_state": ACTIVE}, facts=facts, **failure)
     _free(ledger, held)
+    ledger.unmade |= unused(record)
     ledger.note(held, "release", failure["error"])
     return Outcome(held.name, True, before=before, facts={"claim_state": None, "released": True}, **failure)
 

@@ -9,11 +9,12 @@ A row stays when its instance is gone, for it says on which host the volume is. 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .._bulk import Outcome
 from .._model.errors import ItemError
+from .._model.volume import EVERYWHERE, unused
 from .sql import delete, fetch, insert, sa
 
 if sa is not None:
@@ -40,7 +41,7 @@ def alone(record: Record | None) -> list[Record]:
 
 def home(volume: Record, host: str) -> str:
     """Return the host that a volume is bound to, empty for one that all hosts see."""
-    everywhere = volume.get("backend") == "rbd" or (volume.get("pool") or {}).get("shared")
+    everywhere = volume.get("backend") in EVERYWHERE or (volume.get("pool") or {}).get("shared")
     return "" if everywhere else host
 
 
@@ -61,7 +62,7 @@ def check(known: Mapping[str, Place], names: Mapping[str, str], record: Record, 
             other = names.get(place.instance, place.instance)
             told = f"volume {one['name']} is attached to {other}: detach it there first, in a run before this one"
             raise ItemError(told, fault="request")
-        if place.host and home(one, host) and place.host != host:
+        if place.host and home(one, host) and place.host != host and one["id"] not in unused(record):
             told = f"volume {one['name']} is on {place.host}, and no other host sees it: say host: {place.host}"
             raise ItemError(told, fault="request")
 
@@ -73,8 +74,8 @@ def owners(connection: Any, known: Mapping[str, Place]) -> dict[str, str]:
     return dict(row[:] for row in fetch(connection, columns, INSTANCES.c.uuid, wanted))
 
 
-def write(connection: Any, instances: Iterable[Any], gone: Iterable[Any]) -> None:
-    """The registry says of these instances which volumes they have, and forgets those that went with an instance."""
+def write(connection: Any, instances: Iterable[Any], gone: Iterable[Any], unmade: Iterable[str] = ()) -> None:
+    """The registry says of these instances which volumes they have, and forgets what went with one or was unmade."""
     places = {
         one["id"]: Place(one["id"], held.project, one["name"], home(one, held.host), held.uuid)
         for held in instances
@@ -87,7 +88,7 @@ def write(connection: Any, instances: Iterable[Any], gone: Iterable[Any]) -> Non
         for record in (held.record, held.pending)
         for one in alone(record)
         if one.get("delete_on_termination")
-    }
+    } | set(unmade)
     if places or doomed:
         delete(connection, VOLUMES, VOLUMES.c.id, {*places, *doomed})
         insert(connection, VOLUMES, [asdict(one) for one in places.values()])
@@ -104,6 +105,21 @@ def keep(connection: Any, items: list[Record]) -> list[Outcome]:
     ]
     insert(connection, VOLUMES, [asdict(one) for one in new])
     return [_told(one, known.get(one["id"]), names) for one in items]
+
+
+def move(connection: Any, items: list[Record]) -> list[Outcome]:
+    """The row of each of these volumes says that it is on its host now, or that all hosts see it."""
+    known = load(connection, [one["id"] for one in items])
+    names = owners(connection, known)
+    moved = {
+        one["id"]: replace(known[one["id"]], host=home(one, one.get("host") or ""))
+        for one in items
+        if one["id"] in known
+    }
+    changed = {identity: one for identity, one in moved.items() if one != known[identity]}
+    delete(connection, VOLUMES, VOLUMES.c.id, set(changed))
+    insert(connection, VOLUMES, [asdict(one) for one in changed.values()])
+    return [replace(_told(one, moved.get(one["id"]), names), changed=one["id"] in changed) for one in items]
 
 
 def forget(connection: Any, items: list[Record]) -> list[Outcome]:

@@ -18,27 +18,27 @@ from .volume import wanted
 
 def planned(item: dict[str, Any], state_dir: str) -> Outcome:
     """Return what a run would do."""
-    return _flat(stage.planned(_owned(item), state_dir))
+    return _flat(stage.planned(owned(item), state_dir))
 
 
-def provide(item: dict[str, Any], state_dir: str, run_dir: str) -> Outcome:
+def provide(item: dict[str, Any], state_dir: str, run_dir: str, keys: stage.Keys = stage.NO_KEYS) -> Outcome:
     """The volume is there, and as large as it should be unless a guest has it open."""
-    return _flat(stage.provide(_owned(item), state_dir, run_dir))
+    return _flat(stage.provide(owned(item), state_dir, run_dir, keys))
 
 
 def planned_removal(item: dict[str, Any], state_dir: str) -> Outcome:
     """Return what a run would delete."""
     _refuse_open(item, state_dir)
-    return _flat(stage.planned_removal(_owned(item), state_dir))
+    return _flat(stage.planned_removal(owned(item), state_dir))
 
 
 def withdraw(item: dict[str, Any], state_dir: str, run_dir: str) -> Outcome:
     """The volume is gone; one that a guest has open is refused."""
     _refuse_open(item, state_dir)
-    return _flat(stage.withdraw(_owned(item), state_dir, run_dir))
+    return _flat(stage.withdraw(owned(item), state_dir, run_dir))
 
 
-def _owned(item: dict[str, Any]) -> dict[str, Any]:
+def owned(item: dict[str, Any]) -> dict[str, Any]:
     """Return the record of an instance that has nothing but the volume, under the volume's own id."""
     if not item.get("id"):
         raise ItemError(
@@ -48,7 +48,7 @@ def _owned(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_open(item: dict[str, Any], state_dir: str) -> None:
-    (volume,) = wanted(_owned(item), state_dir)
+    (volume,) = wanted(owned(item), state_dir)
     backend = BACKENDS[volume.backend]
     with plainly(f"volume {volume.name} could not be read"):
         if backend.state(volume) == "ready" and backend.in_use(volume):

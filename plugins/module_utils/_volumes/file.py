@@ -126,6 +126,11 @@ def check_space(volume: Volume) -> None:
         )
 
 
+def with_options(options: str, path: str) -> str:
+    """Return how qemu-img opens a file with options; a comma would begin another of them."""
+    return f"{options},file.driver=file,file.filename={path.replace(',', ',,')}"
+
+
 def remembered(volume: Volume) -> Volume | None:
     """Return a volume with a life of its own as its host, or all who share its directory, remember it."""
     entry = read_json(_record(volume))

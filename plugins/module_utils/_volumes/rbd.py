@@ -27,6 +27,8 @@ from .file import check_base
 if TYPE_CHECKING:
     from .volume import Volume
 
+FILES = False
+GROWS_OPEN = False
 FORMAT = "raw"
 SNAPSHOT = "base"
 MIB = 2**20
@@ -48,7 +50,7 @@ def belongs(volume: Volume, directory: str) -> bool:
     return posixpath.basename(volume.path).startswith(posixpath.basename(directory) + "_")
 
 
-def prepare(volume: Volume) -> None:
+def prepare(volume: Volume, key: str = "") -> None:
     """A clone of the image, or a blank disk, is there under an unfinished name."""
     unfinished = volume.path + UNFINISHED
     if size_of(volume.pool, unfinished) is not None:
@@ -87,7 +89,7 @@ def in_use(volume: Volume) -> bool:
     return bool(json.loads(_rbd(volume.pool, ["status", "--format", "json", volume.path], volume.name))["watchers"])
 
 
-def grow(volume: Volume, size: int) -> None:
+def grow(volume: Volume, size: int, key: str = "") -> None:
     """The image has at least that size, in whole MiB; one that has it already is not asked again, which fails."""
     if (size_of(volume.pool, volume.path) or 0) < size:
         _rbd(volume.pool, ["resize", "--no-progress", "--size", _megabytes(size), volume.path], volume.name)
@@ -99,6 +101,13 @@ def remove(volume: Volume) -> bool:
     for path in found:
         _rbd(volume.pool, ["rm", "--no-progress", path], volume.name, NO_SUCH)
     return bool(found)
+
+
+def opened(volume: Volume, path: str) -> str:
+    """Return how qemu-img opens the volume at a path."""
+    user, conf = _access(volume.pool)
+    pool, _slash, image = path.partition("/")
+    return f"driver=raw,file.driver=rbd,file.pool={pool},file.image={image},file.user={user},file.conf={conf}"
 
 
 def remembered(volume: Volume) -> Volume | None:

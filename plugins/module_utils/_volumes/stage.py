@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .._bulk import Outcome
@@ -23,8 +24,13 @@ from .._files import (
     spoken,
 )
 from .._model.errors import ItemError
+from .._model.volume import SERVED, unused
+from .._model.volume_keys import passphrase
 from .backends import BACKENDS
-from .volume import RECORD, RESTORED, Volume, record, recorded, sized, wanted
+from .volume import RECORD, RESTORED, Volume, image_of, record, recorded, sized, wanted
+
+Keys = Mapping[str, Any]
+NO_KEYS: Keys = {}
 
 
 @dataclass(frozen=True)
@@ -39,10 +45,12 @@ class Step:
 def plan(instance: dict[str, Any], state_dir: str) -> list[Step]:
     """Return what is to be done; ItemError when it would destroy data. Reads the record, never the disks."""
     found = recorded(instance_directory(state_dir, instance.get("uuid", "")))
-    image = instance.get("image") or {}
     return [
         _step(
-            volume, BACKENDS[volume.backend].remembered(volume) if volume.id else found.get(volume.name), image, entry
+            volume,
+            BACKENDS[volume.backend].remembered(volume) if volume.id else found.get(volume.name),
+            image_of(instance, entry),
+            entry,
         )
         for volume, entry in zip(wanted(instance, state_dir), instance.get("volumes") or [])
     ]
@@ -54,13 +62,13 @@ def planned(instance: dict[str, Any], state_dir: str) -> Outcome:
         return _outcome(instance, plan(instance, state_dir))
 
 
-def provide(instance: dict[str, Any], state_dir: str, run_dir: str) -> Outcome:
-    """The volumes of the instance are there."""
+def provide(instance: dict[str, Any], state_dir: str, run_dir: str, keys: Keys = NO_KEYS) -> Outcome:
+    """The volumes of the instance are there; `keys` has the passphrases of encrypted ones by name."""
     directory = instance_directory(state_dir, instance.get("uuid", ""))
     with plainly("the volumes could not be made"), locked(instance_lock(run_dir, instance["uuid"])):
         steps = plan(instance, state_dir)
         for step in steps:
-            _apply(step, directory)
+            _apply(step, directory, keys)
         return _outcome(instance, steps)
 
 
@@ -69,12 +77,14 @@ def leftovers(instance: dict[str, Any], state_dir: str) -> list[Volume]:
     directory = instance_directory(state_dir, instance.get("uuid", ""))
     found: list[Volume] = []
     with suppress(ItemError):  # what could never be made is not there
-        found += wanted({**instance, "image": None}, state_dir)
+        bare = [{**one, "image": None} for one in instance.get("volumes") or []]
+        found += wanted({**instance, "image": None, "volumes": bare}, state_dir)
     doomed = {
         one.get("id") for one in instance.get("volumes") or [] if one.get("id") and one.get("delete_on_termination")
-    }
+    } | unused(instance)
     with suppress(ItemError):  # an altered record must not keep anybody from deleting
         found += recorded(directory).values()
+    found = [one for one in found if one.backend not in SERVED]  # those stay on their server
     ours = [one for one in found if one.id in doomed or (not one.id and BACKENDS[one.backend].belongs(one, directory))]
     return list({volume.path: volume for volume in ours}.values())
 
@@ -131,7 +141,7 @@ def _step(volume: Volume, found: Volume | None, image: dict[str, Any], entry: di
         if backend.state(volume) == "ready":
             raise ItemError(f"{volume.path} is there, but no run recorded it: move it away, or delete the instance")
         return Step("create", sized(volume, image))
-    _refuse_loss(volume, found)
+    _refuse_loss(replace(volume, image=volume.image or entry.get("source_image") or ""), found)
     state = backend.state(found)
     if state == "missing":
         raise ItemError(
@@ -142,12 +152,14 @@ def _step(volume: Volume, found: Volume | None, image: dict[str, Any], entry: di
         return Step("publish", found, found)
     if volume.size <= found.size:
         return Step("keep", found, found)
-    return Step("next boot" if backend.in_use(found) else "grow", replace(found, size=volume.size), found)
+    waits = not backend.GROWS_OPEN and backend.in_use(found)
+    return Step("next boot" if waits else "grow", replace(found, size=volume.size), found)
 
 
 def _refuse_loss(volume: Volume, found: Volume) -> None:
     """What an existing volume cannot become without losing what the guest wrote is refused."""
-    for word, old, new in (("backend", found.backend, volume.backend), ("image", found.image, volume.image)):
+    for word in ("backend", "image", "encryption"):
+        old, new = getattr(found, word), getattr(volume, word)
         if old != new:
             raise ItemError(
                 f"volume {found.name} was made with {word} {old or 'none'}: {new or 'none'} would destroy its data; "
@@ -162,13 +174,14 @@ def _refuse_loss(volume: Volume, found: Volume) -> None:
         )
 
 
-def _apply(step: Step, directory: str) -> None:
+def _apply(step: Step, directory: str, keys: Keys) -> None:
     backend = BACKENDS[step.volume.backend]
+    key = passphrase(asdict(step.volume), keys) if step.action in ("create", "grow") else ""
     if step.action == "create":
         if not step.volume.id:
             make_directory(directory)
         try:
-            backend.prepare(step.volume)
+            backend.prepare(step.volume, key)
         except (ItemError, OSError):
             remove_files(directory, set())  # nothing but the directory itself, and only if nothing was made
             raise
@@ -177,10 +190,10 @@ def _apply(step: Step, directory: str) -> None:
         backend.publish(step.volume)
     if step.action == "grow":
         if step.volume.guest_format == "swap":  # nothing in it is worth keeping, and its header tells its size
-            backend.prepare(step.volume)
+            backend.prepare(step.volume, key)
             backend.publish(step.volume)
         else:
-            backend.grow(step.volume, step.volume.size)
+            backend.grow(step.volume, step.volume.size, key)
         _remember(directory, step.volume)
 
 
@@ -193,7 +206,8 @@ def _remember(directory: str, volume: Volume) -> None:
 
 def _outcome(instance: dict[str, Any], steps: list[Step]) -> Outcome:
     done = [step for step in steps if step.action not in ("keep", "next boot")]
-    facts = [{**entry, **_facts(step)} for entry, step in zip(instance.get("volumes") or [], steps)]
+    entries = [{key: one[key] for key in one if key != "made"} for one in instance.get("volumes") or []]
+    facts = [{**entry, **_facts(step)} for entry, step in zip(entries, steps)]
     return Outcome(
         name=instance["name"],
         changed=bool(done),
@@ -206,7 +220,8 @@ def _outcome(instance: dict[str, Any], steps: list[Step]) -> Outcome:
 def _facts(step: Step) -> dict[str, Any]:
     now = step.found if step.found and step.action == "next boot" else step.volume
     later = f"grows from {spoken(now.size)} to {spoken(step.volume.size)}" if step.action == "next boot" else ""
-    return {"path": now.path, "format": now.format, "base": now.base, "size": now.size, "next_boot": later}
+    known = {"path": now.path, "format": now.format, "base": now.base, "size": now.size, "next_boot": later}
+    return {**known, "made": True} if now.id and step.action == "create" else known
 
 
 def _shown(volume: Volume) -> dict[str, Any]:

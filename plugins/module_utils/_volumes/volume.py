@@ -27,7 +27,8 @@ class Volume:
 
     `size` is bytes, and 0 in a wanted one that takes the size of its image; `base` is the cached image it is made
     from, empty for a blank one, `image` the name of that in the catalogue; `guest_format` what a blank one holds.
-    One with an `id` outlives the instance; `pool` is where its backend keeps it.
+    One with an `id` outlives the instance; `pool` is where its backend keeps it. `encryption` is luks or empty, `key`
+    the name of its passphrase where none has the volume's own.
     """
 
     name: str
@@ -41,10 +42,15 @@ class Volume:
     guest_format: str = ""
     id: str = ""
     pool: dict[str, Any] = field(default_factory=dict)
+    encryption: str = ""
+    key: str = ""
 
 
 def wanted(instance: dict[str, Any], state_dir: str) -> list[Volume]:
-    """Return the volumes that the record asks for; the one with boot_index 0 is made from the image."""
+    """Return the volumes that the record asks for; the one with boot_index 0 is made from the instance's image.
+
+    Any other that is made from an image has that with it.
+    """
     directory = instance_directory(state_dir, instance.get("uuid", ""))
     return [_wanted(instance, entry, directory) for entry in instance.get("volumes") or []]
 
@@ -56,8 +62,7 @@ def _wanted(instance: dict[str, Any], entry: dict[str, Any], directory: str) -> 
     if backend not in BACKENDS:
         known = ", ".join(BACKENDS)
         raise ItemError(f"volume {name}: backend is {backend!r}, but must be one of {known}", fault="request")
-    has_image = entry.get("boot_index") == 0 and (not entry.get("id") or entry.get("source_image"))
-    image = (instance.get("image") or {}) if has_image else {}
+    image = image_of(instance, entry)
     if image and not image.get("path"):
         raise ItemError(f"volume {name}: image {image.get('name')} has no path: stage image runs before stage volume")
     disk_format, identity, pool = BACKENDS[backend].FORMAT, entry.get("id") or "", entry.get("pool") or {}
@@ -75,7 +80,15 @@ def _wanted(instance: dict[str, Any], entry: dict[str, Any], directory: str) -> 
         guest_format=entry.get("guest_format") or "",
         id=identity,
         pool=pool,
+        encryption=entry.get("encryption") or "",
+        key=entry.get("key") or "",
     )
+
+
+def image_of(instance: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the image that a volume of the instance is made from, as stage image has completed it; empty for none."""
+    boots = entry.get("boot_index") == 0 and (not entry.get("id") or entry.get("source_image"))
+    return entry.get("image") or (instance.get("image") if boots else {}) or {}
 
 
 def sized(volume: Volume, image: dict[str, Any]) -> Volume:
@@ -87,7 +100,7 @@ def sized(volume: Volume, image: dict[str, Any]) -> Volume:
     if volume.size and volume.size < needed:
         raise ItemError(
             f"volume {volume.name} is to have {spoken(volume.size)}, but image {volume.image} needs {spoken(needed)}: "
-            f"take a flavor with a larger disk_gb",
+            f"take {'a larger size' if volume.id else 'a flavor with a larger disk_gb'}",
             fault="request",
         )
     if not volume.size and not volume.base:

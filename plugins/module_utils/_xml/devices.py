@@ -99,7 +99,7 @@ def _add_disks(devices: Any, instance: Instance, guest: Any) -> None:
     qos = flavor_qos(instance)
     for volume, path, kind in placed_disks(instance, guest.state_dir):
         bus = bus_of(volume, instance)
-        how = {"bus": bus, "target": target(bus, used), "cache": guest.cache, "qos": qos}
+        how = {"bus": bus, "target": target(bus, used), "owner": instance.uuid, "cache": guest.cache, "qos": qos}
         add_disk(devices, volume, path, kind, **how)
     path = config_drive(instance, guest.state_dir)
     if path:

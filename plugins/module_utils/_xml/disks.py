@@ -10,28 +10,30 @@ from typing import Any
 from .._model import naming
 from .._model.errors import ItemError
 from .._model.instance import Instance
-from .._model.volume import Volume
+from .._model.volume import SERVED, Volume, host_and_port
 from .tree import add, etree, need_lxml, parse, serialize
 
 TARGETS = {"virtio": "vd", "scsi": "sd", "sata": "sd", "usb": "sd", "ide": "hd"}
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 MAX_DISKS = len(LETTERS)
-NETWORK = {"rbd": "ceph"}  # the backends that QEMU itself speaks to, and what libvirt calls their keys
+NETWORK = ("rbd", *SERVED)  # the backends that QEMU itself speaks to
+LOCAL = {"lvm": "block"}  # what is no file on the host, and libvirt's word for it
+PORTS = {"nbd": 10809, "iscsi": 3260}
 QOS = tuple(f"{kind}_{unit}_sec" for unit in ("bytes", "iops") for kind in ("total", "read", "write"))
 
 
 def add_disk(parent: Any, volume: Volume, path: str, kind: str, **how: Any) -> Any:
-    """Write one disk; `how` says its bus, target, cache and what it may do (qos), where the volume says nothing."""
+    """Write one disk; `how` says bus, target and owner, and where the volume says nothing cache and limits (qos)."""
     bus, network = how["bus"], volume.backend in NETWORK
     device = volume.device_type or "disk"
-    disk = add(parent, "disk", type_="network" if network else "file", device=device)
-    cache = volume.cache or ("writeback" if network else how["cache"])
+    disk = add(parent, "disk", type_="network" if network else LOCAL.get(volume.backend, "file"), device=device)
+    cache = volume.cache or ("writeback" if volume.backend == "rbd" else "none" if network else how["cache"])
     thread = 1 if bus == "virtio" else None
     add(disk, "driver", name="qemu", type_=kind, cache=cache, discard=volume.discard or "unmap", iothread=thread)
-    if network:
-        _add_network_source(disk, volume, path)
-    else:
-        add(disk, "source", file=path)
+    source = _add_source(disk, volume, path, how["owner"])
+    if volume.encryption:
+        key = naming.volume_secret_id(how["owner"], volume.name)
+        add(add(source, "encryption", format=volume.encryption), "secret", type_="passphrase", uuid=key)
     add(disk, "target", dev=how["target"], bus=bus)
     _add_iotune(disk, volume.qos or ({} if volume.id else how["qos"]))
     if device == "cdrom":
@@ -41,15 +43,37 @@ def add_disk(parent: Any, volume: Volume, path: str, kind: str, **how: Any) -> A
     return disk
 
 
-def _add_network_source(disk: Any, volume: Volume, path: str) -> None:
+def _add_source(disk: Any, volume: Volume, path: str, owner: str) -> Any:
+    """Write where the disk is."""
+    if volume.backend in SERVED:
+        return _add_served_source(disk, volume, path, owner)
+    if volume.backend in NETWORK:
+        return _add_cluster_source(disk, volume, path)
+    return add(disk, "source", **{"dev" if volume.backend in LOCAL else "file": path})
+
+
+def _add_served_source(disk: Any, volume: Volume, path: str, owner: str) -> Any:
+    """Write which server has the disk, what it calls it, and which secret of libvirt opens it."""
+    user = volume.pool.get("chap_user")
+    if user:
+        auth = add(disk, "auth", username=user)
+        add(auth, "secret", type_="iscsi", uuid=naming.volume_secret_id(owner, volume.name))
+    source = add(disk, "source", protocol=volume.backend, name=path)
+    host, port = host_and_port(volume.pool["server"], PORTS[volume.backend])
+    add(source, "host", name=host, port=port)
+    return source
+
+
+def _add_cluster_source(disk: Any, volume: Volume, path: str) -> Any:
     """Write where the cluster keeps the disk and which secret of libvirt opens it."""
     user, conf = volume.pool.get("user") or "libvirt", volume.pool.get("conf") or "/etc/ceph/ceph.conf"
     auth = add(disk, "auth", username=user)
-    add(auth, "secret", type_=NETWORK[volume.backend], uuid=naming.ceph_secret_id(conf, user))
+    add(auth, "secret", type_="ceph", uuid=naming.ceph_secret_id(conf, user))
     source = add(disk, "source", protocol=volume.backend, name=path)
     for name, port in volume.hosts:
         add(source, "host", name=name, port=port)
     add(source, "config", file=conf)
+    return source
 
 
 def _add_iotune(disk: Any, qos: dict[str, Any]) -> None:
@@ -89,10 +113,10 @@ def target(bus: str, used: set[str], last: bool = False) -> str:
 def attachment(volume: Volume, live: str, bus: str, cache: str) -> str:
     """Return the document of a disk that a running guest is to get, on a free name of its bus."""
     need_lxml()
-    used = {one.get("dev") for one in parse(live).iterfind("devices/disk/target")}
-    parent = etree.Element("devices")
-    dev = target(bus, used)
-    return serialize(add_disk(parent, volume, volume.path, volume.format, bus=bus, target=dev, cache=cache, qos={}))
+    root = parse(live)
+    used = {one.get("dev") for one in root.iterfind("devices/disk/target")}
+    how = {"bus": bus, "target": target(bus, used), "owner": root.findtext("uuid"), "cache": cache, "qos": {}}
+    return serialize(add_disk(etree.Element("devices"), volume, volume.path, volume.format, **how))
 
 
 def attached(live: str, volume_id: str) -> Any:

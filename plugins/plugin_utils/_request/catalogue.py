@@ -17,6 +17,7 @@ from . import security
 from .problems import Path, Problem, quoted
 from .ranges import Address, Subnet, address, subnet
 
+ENCRYPTABLE = ("qcow2", "raw")
 Catalogue = dict[str, dict[str, Any]]
 
 
@@ -32,6 +33,7 @@ def check(sound: dict[str, Catalogue], groups: dict[str, Any], projects: dict[st
         *security.check(sound["virtfleet_security_groups"], groups),
         *server_groups(sound["virtfleet_server_groups"]),
         *keypairs(sound["virtfleet_keypairs"]),
+        *volume_types(sound["virtfleet_volume_types"]),
     ]
 
 
@@ -48,6 +50,32 @@ def images(defined: Catalogue, projects: dict[str, Any]) -> Iterator[Problem]:
             if project is not None and project not in projects:
                 there = dict.fromkeys(sorted(projects))
                 yield security.not_there((*path, *place), project, "virtfleet_projects", there)
+
+
+def hidden(image: dict[str, Any], name: str, project: str, path: Path) -> Iterator[Problem]:
+    """Yield that the image is not for the project, as Glance would not show it to that."""
+    if image["visibility"] == "public" or project in (image.get("owner"), *image["members"]):
+        return
+    way_out = "add it to the image's members" if image["visibility"] == "shared" else "make the image shared or public"
+    says = (
+        f"is {quoted(name)}, which is {image['visibility']} to project {quoted(image.get('owner') or 'none')} "
+        f"and not for project {quoted(project)}: {way_out}, or take another"
+    )
+    yield Problem(path, says)
+
+
+TYPE_NEEDS = {"rbd": ("pool",), "lvm": ("volume_group",), "nbd": ("server",), "iscsi": ("server", "target")}
+
+
+def volume_types(defined: Catalogue) -> Iterator[Problem]:
+    """Yield what is wrong with each kind of volumes."""
+    for name, kind in defined.items():
+        for key in TYPE_NEEDS.get(kind["backend"], ()):
+            if key not in kind:
+                yield Problem(("virtfleet_volume_types", name), f"has no '{key}': backend {kind['backend']} needs it")
+        if "encryption" in kind and kind["backend"] not in ENCRYPTABLE:
+            says = f"does not go with backend {kind['backend']}: only {' and '.join(ENCRYPTABLE)} are encrypted"
+            yield Problem(("virtfleet_volume_types", name, "encryption"), says)
 
 
 def networks(defined: Catalogue) -> Iterator[Problem]:

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ...module_utils._model import naming, schema
+from ...module_utils._model import naming, schema, volume_keys
+from ...module_utils._model.volume import EVERYWHERE, SERVED
+from . import catalogue
 from .problems import Path, Problem, listed, quoted
 
 Entry = dict[str, Any]
@@ -22,8 +24,19 @@ FILE_SYSTEMS = {"windows": "vfat"}
 # What a volume is kept in where nothing is said.
 PLAIN_TYPE = {"backend": "qcow2"}
 # Of a volume type what the backend needs to find its volumes.
-POOL_KEYS = {"qcow2": ("directory", "shared"), "raw": ("directory", "shared"), "rbd": ("pool", "user", "conf")}
-TYPE_KEYS = ("cache", "discard", "qos")
+POOL_KEYS = {
+    "qcow2": ("directory", "shared"),
+    "raw": ("directory", "shared"),
+    "rbd": ("pool", "user", "conf"),
+    "lvm": ("volume_group", "thin_pool"),
+    "nbd": ("server", "location"),
+    "iscsi": ("server", "target", "location", "chap_user"),
+}
+TYPE_KEYS = ("cache", "discard", "qos", "encryption")
+# A snapshot is an image of the catalogue too: playbooks/snapshot.yml keeps it there.
+FROM_IMAGE = ("image", "snapshot")
+IMAGE_KEYS = ("url", "checksum", "disk_format", "host")  # what stage image needs
+NEW = ("blank", *FROM_IMAGE)
 DEVICE_KEYS = ("delete_on_termination", "tag", "disk_bus", "device_type")
 
 
@@ -37,6 +50,7 @@ def found_disks(one: Entry, parts: dict[str, Any], path: Path, world: Any, probl
         for problem in device_problems(device, one, (*path, "block_devices", index))
     ]
     found += [*order_problems(devices, one, path), *local_problems(devices, parts["flavor"], path)]
+    found += not_made_problems(kind, (*path, "volume_type"))
     problems += found
     if found or kind is None or not parts["flavor"]:
         return []
@@ -47,28 +61,28 @@ def found_disks(one: Entry, parts: dict[str, Any], path: Path, world: Any, probl
         if device["destination_type"] == "volume":
             made = volume_disk(one, device, index, (*path, "block_devices", index), world, problems)
             disks += [made] if made else []
+    problems += key_problems(disks, path, world)
     return disks
 
 
 def found_type(name: str | None, path: Path, world: Any, problems: list[Problem]) -> Any:
     """Return the volume type of that name, an empty one where none is named; None if it cannot be used."""
-    return {} if name is None else world.find(path, name, "virtfleet_volume_types", problems)
+    if name is None:
+        return {}
+    kind = world.find(path, name, "virtfleet_volume_types", problems)
+    return kind and {**kind, "name": name}
 
 
 def device_problems(device: Entry, one: Entry, path: Path) -> Iterator[Problem]:
     """Yield what is wrong with one block device by itself."""
     source, target = device["source_type"], device["destination_type"]
-    if source == "snapshot":
-        yield Problem((*path, "source_type"), "is 'snapshot', and volumes have no snapshots yet: use image or volume")
-    elif source == "blank" and "source" in device:
+    if source == "blank" and "source" in device:
         yield Problem((*path, "source"), "does not go with source_type blank: leave it out")
     elif source != "blank" and "source" not in device:
         yield Problem(path, f"has no 'source': it must name the {source}")
-    if target == "local" and source != "blank" and not (source == "image" and device["boot_index"] == 0):
+    if target == "local" and source != "blank" and not (source in FROM_IMAGE and device["boot_index"] == 0):
         yield Problem((*path, "destination_type"), f"is 'local', which does not go with source_type {source}")
-    if source == "image" and device["boot_index"] != 0:
-        yield Problem((*path, "boot_index"), "must be 0 with source_type image: only a disk to boot from has an image")
-    if source in ("blank", "image") and target == "volume" and "volume_size" not in device:
+    if source in NEW and target == "volume" and "volume_size" not in device:
         yield Problem(path, "has no 'volume_size': a new volume needs a size")
     if source == "blank" and target == "local" and "volume_size" not in device:
         yield Problem(path, "has no 'volume_size': a part of the flavor's ephemeral_gb")
@@ -76,6 +90,24 @@ def device_problems(device: Entry, one: Entry, path: Path) -> Iterator[Problem]:
         yield Problem((*path, "volume_type"), "goes only with a new volume: leave it out")
     if source == "volume" and one["count"] > 1:
         yield Problem((*path, "source"), f"does not go with count {one['count']}: a volume is attached to one instance")
+
+
+def not_made_problems(kind: Entry | None, path: Path) -> Iterator[Problem]:
+    """Yield that disks of a volume type cannot be made, because a storage server has them."""
+    if kind and kind["backend"] in SERVED:
+        says = f"is {quoted(kind['name'])}, of backend {kind['backend']}, whose disks a storage server makes"
+        yield Problem(path, f"{says}: name one in virtfleet_volumes by its location")
+
+
+def served_problems(volume: Entry, kind: Entry, path: Path) -> Iterator[Problem]:
+    """Yield what does not go together in a volume that a storage server has, or in one that none has."""
+    backend = (kind or PLAIN_TYPE)["backend"]
+    if backend in SERVED and not volume.get("location"):
+        yield Problem(path, f"has no 'location': backend {backend} needs what its server calls the disk")
+    if backend not in SERVED and volume.get("location"):
+        yield Problem((*path, "location"), f"does not go with backend {backend}: leave it out")
+    if backend in SERVED and volume.get("image"):
+        yield Problem((*path, "image"), f"does not go with backend {backend}: nothing is written to such a disk")
 
 
 def order_problems(devices: list[Entry], one: Entry, path: Path) -> Iterator[Problem]:
@@ -141,7 +173,18 @@ def kept_in(kind: Entry) -> Entry:
         "backend": whole["backend"],
         **({"pool": pool} if pool else {}),
         **{key: whole[key] for key in TYPE_KEYS if whole.get(key)},
+        **({"key": whole["name"]} if whole.get("encryption") or whole.get("chap_user") else {}),
     }
+
+
+def key_problems(disks: list[Disk], path: Path, world: Any) -> Iterator[Problem]:
+    """Yield every encrypted disk that no passphrase opens."""
+    for disk in disks:
+        known = volume_keys.names(disk)
+        if volume_keys.is_locked(disk) and not set(known) & world.names["virtfleet_volume_keys"]:
+            locked = "encrypted volume" if disk.get("encryption") else "volume with a chap_user"
+            says = f"has the {locked} {quoted(disk['name'])}, and virtfleet_volume_keys has none of"
+            yield Problem(path, f"{says} {listed(known)}: add its passphrase")
 
 
 def volume_disk(one: Entry, device: Entry, index: int, path: Path, world: Any, problems: list[Problem]) -> Disk | None:
@@ -157,12 +200,28 @@ def volume_disk(one: Entry, device: Entry, index: int, path: Path, world: Any, p
         name, image = device["source"], volume.get("image", "")
         kind = found_type(volume.get("type"), ("virtfleet_volumes", name, "type"), world, problems)
         size = volume["size_gb"]
+        if kind is not None:
+            problems += served_problems(volume, kind, ("virtfleet_volumes", name))
+            kind = {**kind, "location": volume["location"]} if volume.get("location") else kind
     else:
         name = f"{one['name']}-{index}"
         kind = found_type(device.get("volume_type"), (*path, "volume_type"), world, problems)
+        problems += not_made_problems(kind, (*path, "volume_type"))
         size, image = device["volume_size"], device.get("source", "")
     if kind is None:
         return None
+    own = {}
+    if image and device["boot_index"] != 0:  # that of the disk to boot from is the instance's
+        place = (*path, "source") if device["source_type"] in FROM_IMAGE else ("virtfleet_volumes", name, "image")
+        found = world.find(place, image, "virtfleet_images", problems)
+        if found is None:
+            return None
+        whole = schema.defaults(schema.IMAGE) | found
+        problems += catalogue.hidden(whole, image, one["project"], place)
+        if size < whole["min_disk_gb"]:
+            says = f"is {quoted(image)}, which needs {whole['min_disk_gb']} GiB and gets {size}: take a larger size"
+            problems.append(Problem(place, says))
+        own = {"image": {"name": image, **{key: whole[key] for key in IMAGE_KEYS if whole.get(key)}}}
     more = {key: device[key] for key in DEVICE_KEYS if device.get(key) and device[key] != "disk"}
     return {
         "name": name,
@@ -171,6 +230,7 @@ def volume_disk(one: Entry, device: Entry, index: int, path: Path, world: Any, p
         "boot_index": device["boot_index"] if (device["boot_index"] or 0) >= 0 else None,
         "id": naming.volume_id(one["project"], name),
         **({"source_image": image} if image else {}),
+        **own,
         **more,
     }
 
@@ -192,20 +252,32 @@ def boot_image(one: Entry, world: Any) -> str | None:
     if "image" in one:
         return one["image"]
     first = next((device for device in one["block_devices"] if device.get("boot_index") == 0), {})
-    if first.get("source_type") == "image":
+    if first.get("source_type") in FROM_IMAGE:
         return first.get("source")
     if first.get("source_type") == "volume":
         return (world.sound["virtfleet_volumes"].get(first.get("source")) or {}).get("image")
     return None
 
 
-def catalogue_volumes(catalogue: Entry, types: Entry, names: str) -> list[Entry]:
-    """Return volumes of the catalogue by name, as modules take them; KeyError for a name or type there is not."""
+def left(types: Entry, origin: Entry) -> Entry:
+    """Return where volumes of a type are, which they are to leave."""
+    kind = origin.get("type")
+    place = {"location": origin["location"]} if origin.get("location") else {}
+    return kept_in({**types[kind], "name": kind, **place} if kind else PLAIN_TYPE)
+
+
+def catalogue_volumes(catalogue: Entry, types: Entry, names: str, origin: Entry | None = None) -> list[Entry]:
+    """Return volumes of the catalogue by name, as modules take them; KeyError for a name or type there is not.
+
+    `origin` names the type that they are to leave, and the location if a storage server has them; none is plain files.
+    """
     wanted = sorted(catalogue) if names == "all" else [one.strip() for one in names.split(",") if one.strip()]
     found = []
     for name in wanted:
         volume = schema.defaults(schema.VOLUME) | catalogue[name]
-        kept = kept_in(types[volume["type"]] if volume.get("type") else PLAIN_TYPE)
+        kind = volume.get("type")
+        place = {"location": volume["location"]} if volume.get("location") else {}
+        kept = kept_in({**types[kind], "name": kind, **place} if kind else PLAIN_TYPE)
         project, image = volume["project"], volume.get("image")
         found.append(
             {
@@ -215,8 +287,9 @@ def catalogue_volumes(catalogue: Entry, types: Entry, names: str) -> list[Entry]
                 **kept,
                 "size_gb": volume["size_gb"],
                 "host": volume.get("host", ""),
-                "everywhere": kept["backend"] == "rbd" or bool(kept.get("pool", {}).get("shared")),
+                "everywhere": kept["backend"] in EVERYWHERE or bool(kept.get("pool", {}).get("shared")),
                 **({"source_image": image} if image else {}),
+                **({"origin": left(types, origin)} if origin is not None else {}),
             }
         )
     return found

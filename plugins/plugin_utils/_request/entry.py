@@ -160,15 +160,7 @@ def found_parts(one: Entry, path: Path, world: Any, problems: list[Problem]) -> 
 
 def visibility_problems(one: Entry, image: dict[str, Any], path: Path) -> Iterator[Problem]:
     """Yield that the image is not for the instance's project, as Glance would not show it to that."""
-    project = one["project"]
-    if image["visibility"] == "public" or project in (image.get("owner"), *image["members"]):
-        return
-    way_out = "add it to the image's members" if image["visibility"] == "shared" else "make the image shared or public"
-    says = (
-        f"is {quoted(one['image'])}, which is {image['visibility']} to project {quoted(image.get('owner') or 'none')} "
-        f"and not for project {quoted(project)}: {way_out}, or take another"
-    )
-    yield Problem((*path, "image"), says)
+    yield from catalogue.hidden(image, one["image"], one["project"], (*path, "image"))
 
 
 def size_problems(flavor: dict[str, Any], image: dict[str, Any], path: Path) -> Iterator[Problem]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import shutil
@@ -48,10 +47,10 @@ import os, sys
 sys.path.insert(0, "/srv/lab/code")
 import libvirt
 from plugins.module_utils._hypervisor.frozen import frozen
-domain = libvirt.open("qemu:///system").lookupByUUIDString("UUID")
+domain = libvirt.open("qemu:///system").lookupByUUIDString("INSTANCE")
 with frozen(domain, "qemu:///system"):
     status = '{"execute": "guest-fsfreeze-status"}'
-    print(os.popen(f"virsh -q qemu-agent-command UUID '{status}'").read(), flush=True)
+    print(os.popen(f"virsh -q qemu-agent-command INSTANCE '{status}'").read(), flush=True)
     os.kill(os.getpid(), 9)
 """
 
@@ -85,20 +84,10 @@ class World:
         return self.lab.on("kvm1", script).strip()
 
     def inside(self, name: str, script: str) -> str:
-        """Return what a script prints in the guest, asked of its agent."""
-        told = {"path": "/bin/sh", "arg": ["-c", script], "capture-output": True}
-        pid = self.agent(name, {"execute": "guest-exec", "arguments": told})["pid"]
-        end = time.monotonic() + 60
-        while not (done := self.agent(name, {"execute": "guest-exec-status", "arguments": {"pid": pid}}))["exited"]:
-            assert time.monotonic() < end
-            time.sleep(0.2)
-        assert done["exitcode"] == 0, done
-        return base64.b64decode(done.get("out-data", "")).decode().strip()
+        return self.lab.inside("kvm1", name, script)
 
     def agent(self, name: str, command: dict):
-        return json.loads(self.lab.lab("exec", "kvm1", "virsh", "-q", "qemu-agent-command", name, json.dumps(command)))[
-            "return"
-        ]
+        return self.lab.agent("kvm1", name, command)
 
     def mark(self, name: str, word: str) -> None:
         self.inside(name, f"echo {word} > /root/marker; sync")
@@ -225,9 +214,9 @@ def test_a_run_that_is_killed_leaves_nothing_after_the_next(world):
 
 
 def test_a_guest_is_thawed_though_the_run_is_killed(world):
-    script = KILLED_FREEZE.replace("UUID", UUID)
-    told = world.on(f"python3 - <<'EOF' || true\n{script}\nEOF")
-    assert "frozen" in told
+    script = KILLED_FREEZE.replace("INSTANCE", UUID)
+    told = world.on(f"python3 - 2>&1 <<'EOF' || true\n{script}\nEOF")
+    assert "frozen" in told, told
     end = time.monotonic() + 15
     while world.agent(GUEST, {"execute": "guest-fsfreeze-status"}) != "thawed":
         assert time.monotonic() < end, "it is frozen"

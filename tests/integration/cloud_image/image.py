@@ -38,12 +38,14 @@ MIB = 2**20
 START = 1  # MiB: before it GRUB, and the partition behind it
 FILES = {
     "etc/fstab": "LABEL=cloudroot / ext4 rw,discard,errors=remount-ro 0 1\n",
+    "etc/default/locale": "LANG=C.UTF-8\n",
     "etc/hostname": "localhost\n",
     "etc/hosts": "127.0.0.1 localhost\n::1 localhost ip6-localhost\n",
     "etc/initramfs-tools/conf.d/speed": "COMPRESS=lz4\n",
     # An emulated processor takes a minute for what these would do, and no test is about them.
     "etc/cloud/cloud.cfg.d/95_test.cfg": (
-        "ssh_genkeytypes: [ed25519]\nlocale: false\napt: {preserve_sources_list: true}\n"
+        # Debian's own images say the last two.
+        "ssh_genkeytypes: [ed25519]\nlocale: C.UTF-8\nmanage_etc_hosts: true\napt: {preserve_sources_list: true}\n"
     ),
     "boot/grub/grub.cfg": (
         "linux /vmlinuz root=LABEL=cloudroot ro console=tty0 console=ttyS0,115200\ninitrd /initrd.img\nboot\n"
@@ -69,34 +71,35 @@ rm -rf /var/lib/apt/lists/*
 """
 
 
-def wanted() -> pathlib.Path:
-    """Return where the image is or will be; other inputs are another image."""
-    inputs = repr((SUITE, PACKAGES, UNWANTED, sorted(FILES.items()), FINISH, 1))
-    return CACHE / f"debian-{hashlib.sha256(inputs.encode()).hexdigest()[:12]}.qcow2"
+def wanted(more: tuple[str, ...] = ()) -> pathlib.Path:
+    """Return where the image with more packages is or will be; other inputs are another image."""
+    inputs = repr((SUITE, (*PACKAGES, *more), UNWANTED, sorted(FILES.items()), FINISH, 1))
+    kind = "host" if more else "debian"
+    return CACHE / f"{kind}-{hashlib.sha256(inputs.encode()).hexdigest()[:12]}.qcow2"
 
 
-def ensure() -> pathlib.Path:
-    """The image is there; return its path."""
+def ensure(more: tuple[str, ...] = ()) -> pathlib.Path:
+    """The image with these packages beside its own is there; return its path."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / "lock", "w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
-        if not wanted().exists():
-            build(wanted())
-    return wanted()
+        if not wanted(more).exists():
+            build(wanted(more), more)
+    return wanted(more)
 
 
-def build(target: pathlib.Path) -> None:
+def build(target: pathlib.Path, more: tuple[str, ...]) -> None:
     """Leave the image at the path; what a build that was killed has left is removed first."""
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
     if missing:
         raise RuntimeError(f"not installed: {', '.join(missing)} (packages mmdebstrap e2fsprogs fdisk qemu-utils)")
     for stale in CACHE.glob("build-*"):
         shutil.rmtree(stale)
-    for old in CACHE.glob("debian-*.qcow2*"):
+    for old in CACHE.glob(f"{target.name.partition('-')[0]}-*.qcow2*"):
         old.unlink()
     work = pathlib.Path(tempfile.mkdtemp(prefix="build-", dir=CACHE))
     try:
-        unpack(work / "root")
+        unpack(work / "root", more)
         disk = write_disk(work / "root", work / "disk")
         unfinished = target.with_suffix(".qcow2.new")
         zstd = ["-c", "-o", "compression_type=zstd"]
@@ -107,7 +110,7 @@ def build(target: pathlib.Path) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def unpack(root: pathlib.Path) -> None:
+def unpack(root: pathlib.Path, more: tuple[str, ...]) -> None:
     """Leave a system with the packages installed in the directory."""
     root.mkdir(mode=0o755)
     for name, text in FILES.items():
@@ -117,7 +120,7 @@ def unpack(root: pathlib.Path) -> None:
     script = root.parent / "files" / "finish"
     script.write_text(FINISH)
     options = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in UNWANTED]
-    options += ["--variant=minbase", "--mode=root", f"--include={','.join(PACKAGES)}"]
+    options += ["--variant=minbase", "--mode=root", f"--include={','.join((*PACKAGES, *more))}"]
     options += [f"--essential-hook=copy-in {root.parent}/files/etc {root.parent}/files/boot /"]
     options += [f"--customize-hook=copy-in {root.parent}/files/etc {root.parent}/files/boot {script} /"]
     options += ['--customize-hook=chroot "$1" sh /finish', '--customize-hook=rm "$1/finish"']

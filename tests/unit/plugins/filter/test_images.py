@@ -13,7 +13,7 @@ from ansible_collections.virtfleet.compute.plugins.filter.image_peers import ima
 from ansible_collections.virtfleet.compute.plugins.filter.image_table import image_table
 from ansible_collections.virtfleet.compute.plugins.filter.of_images import of_images
 from ansible_collections.virtfleet.compute.plugins.filter.on_hosts import on_hosts
-from ansible_collections.virtfleet.compute.plugins.module_utils._images.image import from_record
+from ansible_collections.virtfleet.compute.plugins.module_utils._images.image import from_record, shared_id
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._image_shares import plan
 
 HOSTS = ["kvm1", "kvm2", "kvm3"]
@@ -55,6 +55,19 @@ def test_what_somebody_has_is_handed_on_even_by_a_host_that_is_not_in_the_run():
 
 def test_one_host_that_lacks_what_nobody_has_asks_the_origin():
     assert image_shares(on_hosts([A], ["kvm3"]), caches(), HOSTS) == []
+
+
+def test_a_file_that_one_host_has_goes_from_there_to_the_others():
+    golden = {"name": "golden", "url": "file:///srv/golden.qcow2", "checksum": "sha256:" + "a" * 64}
+    golden = {**golden, "disk_format": "qcow2", "host": "kvm1"}
+    known = {key: golden[key] for key in ("name", "url", "checksum", "disk_format")}
+    share = {"id": shared_id(golden), "holders": ["kvm1"], "seed": "", "origin": "kvm1", "image": known}
+    assert share["id"] and not shared_id({**golden, "host": ""})
+    assert image_shares(on_hosts([golden], ["kvm3"]), caches(), ["kvm3"]) == [share]
+    assert image_shares(on_hosts([golden], ["kvm1"]), caches(), HOSTS) == []
+    assert image_shares(on_hosts([{**golden, "host": "gone"}], ["kvm3"]), caches(), HOSTS) == []
+    beside = [{"host": "kvm3", "volumes": [{"name": "data", "image": golden}], "image": None, "todo": "create"}]
+    assert image_shares(beside, caches(), ["kvm3"]) == [share]
 
 
 def test_what_all_have_is_nobodys_business():

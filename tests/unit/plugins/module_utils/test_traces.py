@@ -15,6 +15,7 @@ import libvirt
 import pytest
 
 from ansible_collections.virtfleet.compute.plugins.module_utils import _traces
+from ansible_collections.virtfleet.compute.plugins.module_utils._backups import traces as backup_traces
 from ansible_collections.virtfleet.compute.plugins.module_utils._hypervisor import traces as hypervisor
 from ansible_collections.virtfleet.compute.plugins.module_utils._images import traces as images
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
@@ -200,3 +201,29 @@ def test_the_sweep_takes_first_what_uses_the_others():
 )
 def test_whose_a_secret_is(usage, owner):
     assert hypervisor.owner_of(usage, "/s/instances/") == owner
+
+
+def test_what_killed_copies_left_is_found_and_only_that_is_swept(place):
+    snapshots, backups = (os.path.join(place.state_dir, name) for name in ("snapshots", "backups"))
+    for directory in (snapshots, os.path.join(backups, UUID), os.path.join(backups, "not-a-uuid")):
+        os.makedirs(directory)
+    record = {"name": "kept", "instance": "web-1", "uuid": UUID, "created_at": "", "quiesced": False, "copies": []}
+    stray = [
+        os.path.join(snapshots, "golden.qcow2.new"),
+        os.path.join(backups, UUID, "half@root.qcow2"),
+    ]
+    fresh = os.path.join(snapshots, "now.qcow2.new")
+    whole = os.path.join(backups, UUID, "kept@root.qcow2")
+    for path in (*stray, fresh, whole, os.path.join(backups, "not-a-uuid", "x.new")):
+        with open(path, "w"):
+            pass
+    with open(os.path.join(backups, UUID, "kept.json"), "w") as stream:
+        json.dump(record, stream)
+    for path in (*stray, whole):
+        os.utime(path, (time.time() - 100,) * 2)
+    found = {one.name: one.within for one in backup_traces.find_copies(place)}
+    assert found == {stray[0]: "", stray[1]: UUID}
+    assert sweep(place, "copy", stray[0], rehearse=True) and os.path.exists(stray[0])
+    assert sweep(place, "copy", stray[0]) and sweep(place, "copy", stray[1])
+    assert not sweep(place, "copy", fresh) and os.path.exists(fresh) and os.path.exists(whole)
+    assert not any(map(os.path.exists, stray)) and not sweep(place, "copy", stray[0])

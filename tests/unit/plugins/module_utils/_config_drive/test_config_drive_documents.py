@@ -33,6 +33,20 @@ def test_nocloud_metadata(instance, secrets):
     }
 
 
+def test_disks_with_a_tag_are_named_as_nova_names_them(instance, secrets):
+    identity = "5f0c1a2b-0000-5000-8000-000000000001"
+    volumes = [
+        {"name": "root"},
+        {"name": "data", "id": identity, "tag": "db"},
+        {"name": "ephemeral0", "tag": "scratch", "disk_bus": "scsi"},
+    ]
+    told = made({**instance, "volumes": volumes}, secrets, "openstack")["openstack/latest/meta_data.json"]["devices"]
+    assert told == [
+        {"type": "disk", "bus": "pci", "serial": identity, "tags": ["db"]},
+        {"type": "disk", "bus": "scsi", "tags": ["scratch"]},
+    ]
+
+
 def test_nocloud_network(instance, secrets):
     assert made(instance, secrets, "nocloud")["network-config"] == {
         "version": 2,

@@ -132,3 +132,16 @@ def test_a_disk_that_is_not_what_it_says_counts_nothing(tmp_path, content):
 def test_a_given_cache_mode_is_taken_and_auto_is_one_of_novas(tmp_path):
     assert host.cache_mode("unsafe", "/nowhere") == "unsafe"
     assert host.cache_mode("auto", str(tmp_path / "not" / "yet")) in ("none", "writeback")
+
+
+def test_volumes_in_files_and_in_volume_groups_keep_their_guests_here(tmp_path):
+    (tmp_path / "volumes").mkdir()
+    devices = tmp_path / "dev" / "vg0"
+    devices.mkdir(parents=True)
+    first, second = "5f0c1a2b-0000-5000-8000-000000000001", "5f0c1a2b-0000-5000-8000-000000000002"
+    for path in (tmp_path / "volumes" / f"{first}.json", tmp_path / "volumes" / f"{first}.qcow2"):
+        path.touch()
+    for name in (second, f"{second}_root", f"{second}.new", "a-b-c-d-e", "swap"):
+        (devices / name).touch()
+    assert host.kept_volumes(str(tmp_path), str(tmp_path / "dev")) == [first, second]
+    assert host.kept_volumes(str(tmp_path / "nowhere"), str(tmp_path / "nowhere")) == []

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import threading
+import time
 import uuid
 
 import pytest
@@ -289,7 +291,7 @@ def test_a_raw_volume_needs_room_for_all_it_promises(host):
 
 
 def test_a_disk_that_fills_up_is_one_sentence(host, monkeypatch):
-    def full(arguments, what, cpu_seconds=0):
+    def full(arguments, what, **more):
         pathlib.Path(arguments[-2]).write_bytes(b"half")
         raise ItemError(f"failed to {what}: {_qemu_img.NO_SPACE}")
 
@@ -511,3 +513,64 @@ def test_a_volume_alone_is_made_extended_and_deleted_unless_a_guest_has_it(host)
     assert alone.planned_removal(data(), host.state_dir).changed and os.path.exists(path)
     assert alone.withdraw(data(), *ways).changed and not alone.withdraw(data(), *ways).changed
     assert volume_files(host) == [] and not os.path.isdir(os.path.join(host.state_dir, "instances", VOLUME))
+
+
+def test_a_new_volume_goes_with_a_first_boot_that_failed_unless_the_guest_was_started(host):
+    made = {"volumes": host.provide(volumes=[ROOT, data()]).facts["volumes"]}
+    host.withdraw(**made, domain_id=7)
+    assert volume_files(host) == [f"{VOLUME}.json", f"{VOLUME}.qcow2"]
+    there = host.provide(volumes=made["volumes"]).facts["volumes"]
+    host.withdraw(volumes=there)  # it was there before this run
+    assert volume_files(host) == [f"{VOLUME}.json", f"{VOLUME}.qcow2"]
+    host.withdraw(**made)
+    assert volume_files(host) == []
+
+
+@pytest.mark.parametrize("backend", ["qcow2", "raw"])
+def test_a_volume_from_an_image_is_a_whole_copy_that_needs_no_cache(host, backend):
+    image = {"name": "tiny", "path": str(host.base), "format": "qcow2", "virtual_size": 8 * MIB}
+    volumes = [ROOT, data(backend=backend, source_image="tiny", image=image)]
+    made = host.provide(volumes=volumes).facts["volumes"][1]
+    assert "backing-filename" not in info(made["path"], backend) and made["size"] == GIB
+    subprocess.run(["qemu-io", "-f", backend, "-c", "read -P 0x56 0 1", made["path"]], check=True, capture_output=True)
+    assert not host.provide(volumes=volumes).changed
+    # One that is there needs the image no more: extended alone, or attached to the next guest.
+    grown = alone.provide(data(backend=backend, source_image="tiny", size_gb=2), host.state_dir, host.run_dir)
+    assert grown.changed and grown.facts["size"] == 2 * GIB
+    with pytest.raises(ItemError, match="was made with image tiny: other would destroy"):
+        host.provide(volumes=[ROOT, data(backend=backend, source_image="other", size_gb=2)])
+    small = [ROOT, data(backend=backend, id=str(uuid.uuid4()), image={**image, "virtual_size": 2 * GIB})]
+    with pytest.raises(ItemError, match="needs 2 GiB: take a larger size"):
+        host.provide(volumes=small)
+
+
+CONVERT = """
+import json, sys
+from ansible_collections.virtfleet.compute.plugins.module_utils._volumes import stage
+stage.provide(json.loads(sys.argv[1]), sys.argv[2], sys.argv[3])
+"""
+HALF = '#!/bin/sh\nfor target; do :; done\nhead -c 1048576 /dev/urandom > "$target"\necho half\nexec sleep 1000\n'
+
+
+@pytest.mark.parametrize("backend", ["qcow2", "raw"])
+def test_a_host_that_dies_while_it_converts_uses_nothing_of_it_and_the_next_run_repairs(host, tmp_path, backend):
+    slow = tmp_path / "bin" / "qemu-img"
+    slow.parent.mkdir()
+    slow.write_text(HALF)
+    slow.chmod(0o755)
+    image = {"name": "tiny", "path": str(host.base), "format": "qcow2", "virtual_size": 8 * MIB}
+    one = host.instance(volumes=[data(backend=backend, source_image="tiny", image=image)])
+    paths = {"PATH": f"{slow.parent}:{os.environ['PATH']}", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", CONVERT, json.dumps(one), host.state_dir, host.run_dir]
+    process = subprocess.Popen(command, env={**os.environ, **paths}, start_new_session=True)
+    half = pathlib.Path(host.state_dir, "volumes", f"{VOLUME}.{backend}.new")
+    end = time.monotonic() + 30
+    while not (half.exists() and half.stat().st_size >= MIB):
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert volume_files(host) == [half.name]
+    (made,) = stage.provide(one, host.state_dir, host.run_dir).facts["volumes"]
+    subprocess.run(["qemu-io", "-f", backend, "-c", "read -P 0x56 0 1", made["path"]], check=True, capture_output=True)
+    assert volume_files(host) == [f"{VOLUME}.json", f"{VOLUME}.{backend}"]

@@ -96,3 +96,14 @@ def test_only_a_free_volume_is_forgotten(on):
     assert refused.error == "volume data is attached to web-1: detach it first" and refused.fault == "request"
     assert gone.changed and set(places(on)) == {"data"}
     assert not on(volumes.forget, [other])[0].changed
+
+
+def test_a_volume_that_was_made_and_unmade_follows_its_instance_to_another_host(on):
+    on(claim, [guest("web-1", volume())], HOSTS, RUN)
+    elsewhere = guest("web-1", volume(made=True), at="vfr-h2")
+    (refused,) = on(claim, [{**elsewhere, "domain_id": 7}], HOSTS, RUN)
+    assert "volume data is on vfr-h1" in refused.error
+    (moved,) = on(claim, [elsewhere], HOSTS, RUN)
+    assert not moved.error and places(on)["data"].host == "vfr-h2"
+    on(settle, [{**elsewhere, "failed": True, "msg": "no room", "undone": True}], RUN)
+    assert places(on) == {}

@@ -768,14 +768,24 @@ DEVICE_0 = f"{I0}.block_devices[0]"
         ),
         ([{**DATA, "boot_index": 0}], [], f"{DEVICE_0}.boot_index is 0, and the instance has an image too: leave one"),
         (
-            [{**DATA, "source_type": "snapshot"}],
+            [{**BLANK, "source_type": "snapshot", "source": "golden"}],
             [],
-            f"{DEVICE_0}.source_type is 'snapshot', and volumes have no snapshots",
+            f"{DEVICE_0}.source is 'golden', which is not in virtfleet_images",
         ),
         (
-            [{**BLANK, "source_type": "image", "source": "tiny"}],
+            [{**BLANK, "source_type": "image", "source": "tiny", "destination_type": "local"}],
             [],
-            f"{DEVICE_0}.boot_index must be 0 with source_type",
+            f"{DEVICE_0}.destination_type is 'local', which does not go with source_type image",
+        ),
+        (
+            [{**BLANK, "source_type": "image", "source": "large"}],
+            [(("virtfleet_images", "large"), {"url": "file:///srv/l.qcow2", "min_disk_gb": 5})],
+            f"{DEVICE_0}.source is 'large', which needs 5 GiB and gets 1: take a larger size",
+        ),
+        (
+            [{**BLANK, "source_type": "image", "source": "hidden"}],
+            [(("virtfleet_images", "hidden"), {"url": "file:///srv/h.raw", "visibility": "private", "owner": "shop"})],
+            f"{DEVICE_0}.source is 'hidden', which is private to project 'shop' and not for project 'default'",
         ),
         (
             [{**BLANK, "volume_type": "none"}],
@@ -799,6 +809,28 @@ def test_a_block_device_that_cannot_be(devices, changes, sentence):
         ((*WEB, "block_devices"), devices),
     ]
     problems, _made = told(*catalogue, *changes)
+    assert any(sentence in one for one in problems), problems
+
+
+@pytest.mark.parametrize(
+    "kind,entry,sentence",
+    [
+        (
+            {"backend": "qcow2", "encryption": "luks"},
+            {"volume_type": "safe"},
+            f"{I0} has the encrypted volume 'root', and virtfleet_volume_keys has none of safe: add its passphrase",
+        ),
+        (
+            {"backend": "rbd", "pool": "vms", "encryption": "luks"},
+            {"volume_type": "safe"},
+            "virtfleet_volume_types.safe.encryption does not go with backend rbd: only qcow2 and raw are encrypted",
+        ),
+        ({"backend": "raw", "encryption": "aes"}, {}, "virtfleet_volume_types.safe.encryption is 'aes': There is luks"),
+    ],
+)
+def test_a_volume_type_that_cannot_be(kind, entry, sentence):
+    changes = [((*WEB, key), value) for key, value in entry.items()]
+    problems, _made = told((("virtfleet_volume_types",), {"safe": kind}), *changes)
     assert any(sentence in one for one in problems), problems
 
 
@@ -826,6 +858,9 @@ def test_very_many_problems_are_cut():
         ((*WEB, "vendor_data"), "#cloud-config\nSECRET"),
         (("virtfleet_keypairs", "ops"), "SECRET"),
         (("virtfleet_keypairs", "ops"), ["SECRET"]),
+        (("virtfleet_volume_keys",), {"data": "SECRET"}),
+        (("virtfleet_volume_keys",), {"data": "SECRET\nSECRET"}),
+        (("virtfleet_volume_keys",), {"data": ["SECRET SECRET"]}),
     ],
 )
 def test_no_message_shows_a_secret(change):

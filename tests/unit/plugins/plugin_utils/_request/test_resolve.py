@@ -102,6 +102,38 @@ def test_a_guest_boots_from_a_volume_in_the_place_of_its_root_disk(device, image
     assert one["image"]["name"] == image
 
 
+SAFE = {"virtfleet_volume_types": {"safe": {"backend": "raw", "encryption": "luks"}}}
+
+
+@pytest.mark.parametrize("name", ["safe", "data"])
+def test_an_encrypted_volume_names_its_passphrase_and_never_holds_it(name):
+    volumes = {"virtfleet_volumes": {"data": {"size_gb": 5, "type": "safe"}}, **SAFE}
+    (one,) = records({**WEB, "block_devices": [DATA]}, virtfleet_volume_keys={name: "correct horse"}, **volumes)
+    assert (one["volumes"][1]["encryption"], one["volumes"][1]["key"]) == ("luks", "safe")
+    assert "horse" not in json.dumps(one)
+
+
+def test_the_disks_of_a_flavor_are_encrypted_by_the_passphrase_of_their_type():
+    keys = {"virtfleet_volume_keys": {"safe": "correct horse"}}
+    (one,) = records({**WEB, "volume_type": "safe"}, **keys, **SAFE)
+    assert [(disk["name"], disk["encryption"], disk["key"]) for disk in one["volumes"]] == [("root", "luks", "safe")]
+
+
+@pytest.mark.parametrize("source_type", ["image", "snapshot"])
+def test_a_volume_beside_the_root_disk_brings_the_image_that_it_is_made_from(source_type):
+    images = {
+        **SPEC["virtfleet_images"],
+        "tools": {"url": "file:///srv/tools.raw", "disk_format": "raw", "host": "kvm1"},
+    }
+    device = {"source_type": source_type, "source": "tools", "destination_type": "volume", "volume_size": 2}
+    (one,) = records({**WEB, "block_devices": [device]}, virtfleet_images=images)
+    assert one["image"]["name"] == "tiny"
+    assert one["volumes"][1]["source_image"] == "tools" and one["volumes"][1]["boot_index"] is None
+    known = {"name": "tools", "url": "file:///srv/tools.raw", "disk_format": "raw", "host": "kvm1"}
+    assert one["volumes"][1]["image"] == known
+    assert "image" not in one["volumes"][0]
+
+
 def test_each_of_several_instances_has_a_new_volume_of_its_own():
     device = {"source_type": "blank", "destination_type": "volume", "volume_size": 2, "delete_on_termination": True}
     first, second = records({**WEB, "count": 2, "block_devices": [device]})

@@ -1,0 +1,83 @@
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A real guest whose disks are in a real Ceph cluster, through the playbooks."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+
+import pytest
+
+from ..boot.machine import Commands, cached, entry
+from ..conftest import GUEST, STATE_DIR, virsh
+from .cluster import POOL
+
+PREFIX, OCTET = "vfc", 236
+NAME, IMAGE = "vfc-db", "vfc-guest"
+DATA = [{"source_type": "volume", "source": "vfc-data", "destination_type": "volume"}]
+
+
+@pytest.fixture(scope="module")
+def spec(cloud, cluster, tmp_path_factory):
+    """Variables for guests whose disks are in the cluster, made from an image that nobody else has."""
+    kind = {"backend": "rbd", "pool": POOL, "conf": str(cluster.conf)}
+    sizes = {**cloud.vars["virtfleet_flavors"]["tiny"], "swap_mb": 16}
+    plain = tmp_path_factory.mktemp("image") / "guest.raw"
+    source = str(GUEST / "virtfleet-guest.qcow2")
+    subprocess.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", source, str(plain)], check=True)
+    with plain.open("r+b") as stream:
+        stream.seek(0, 2)
+        stream.write(str(cluster.folder).encode().ljust(512, b"\0"))
+    yield {
+        "virtfleet_flavors": {"tiny": sizes},
+        "virtfleet_images": {IMAGE: entry(plain, "raw")},
+        "virtfleet_volume_types": {"ceph": kind},
+        "virtfleet_volumes": {"vfc-data": {"size_gb": 1, "type": "ceph"}},
+    }
+    cloud.play("delete.yml", "-e", f"names={NAME}")
+    cloud.play("images.yml", "-e", "state=absent", "-e", f"images={IMAGE}")
+
+
+def images(cluster):
+    return set(cluster.rbd("ls", POOL).split())
+
+
+def booted(cloud, spec, *devices):
+    """Boot the guest with these block devices and return the run, which must not fail."""
+    more = {"image": IMAGE, "volume_type": "ceph", "wait_for": "console", "block_devices": [*devices]}
+    run = cloud.boot(cloud.instance("db", **more), **spec)
+    assert run.code == 0, run.output
+    return run
+
+
+def test_a_guest_boots_from_the_cluster_and_takes_a_volume_while_it_runs(cloud, cluster, spec):
+    with Commands() as commands:
+        outputs = [booted(cloud, spec).output, booted(cloud, spec, *DATA).output]
+    assert virsh("domblklist", NAME).count(f"{POOL}/") == 3
+    assert booted(cloud, spec, *DATA).changed == 0
+    key = cluster.key()
+    assert not [line for line in commands.seen if key.encode() in line]
+    assert key not in "".join(outputs) + virsh("dumpxml", NAME)
+    told = [path for path in STATE_DIR.rglob("*") if path.is_file() and path.suffix in (".json", ".db", ".log")]
+    assert not [path for path in told if key.encode() in pathlib.Path(path).read_bytes()]
+
+
+def test_what_goes_and_what_stays_and_no_file_is_needed_again(cloud, cluster, spec):
+    booted(cloud, spec, *DATA)
+    booted(cloud, spec)
+    assert virsh("domblklist", NAME).count(f"{POOL}/") == 2
+    gone = cloud.play("delete.yml", "-e", f"names={NAME}", **spec)
+    assert gone.code == 0, gone.output
+    left = images(cluster)
+    assert len(left) == 2 and len([one for one in left if one.startswith("virtfleet-")]) == 1
+    run = cloud.play("volumes.yml", "-e", "verb=delete", "-e", "names=vfc-data", **spec)
+    assert run.code == 0 and len(images(cluster)) == 1, run.output
+    # The cluster has the image: a host that has no file of it, and could get none, makes a disk all the same.
+    image = spec["virtfleet_images"][IMAGE]
+    run = cloud.play("images.yml", "-e", "state=absent", "-e", f"images={IMAGE}", **spec)
+    assert run.code == 0 and cached(image) == [], run.output
+    nowhere = {IMAGE: {**image, "url": "file:///nonexistent/guest.raw"}}
+    booted(cloud, {**spec, "virtfleet_images": nowhere})
+    assert cached(image) == []
