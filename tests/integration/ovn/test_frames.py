@@ -102,6 +102,14 @@ class Fleet:
             for name, address in (("one", "10.99.0.1"), ("two", "10.99.0.2"))
         }
         self.one, self.two = self.hosts.values()
+        try:
+            self.build()
+        except Exception:
+            self.close()
+            raise
+
+    def build(self):
+        """Put a cable between the hosts, and make them one OVN."""
         sh("ip link delete vfo1 2>/dev/null || true; ip link add vfo1 type veth peer name vfo2")
         for link, host in (("vfo1", self.one), ("vfo2", self.two)):
             sh(f"ethtool -K {link} tx off >/dev/null 2>&1 || true; ip link set {link} netns {host.holder.pid}")
