@@ -12,6 +12,7 @@ PLAY := $(RUN) ansible-playbook
 ARGS ?=
 HOSTS ?= 3
 LAB := $(SUDO) env PATH="$(ROOT)/$(BIN):$$PATH" LAB_NAME=$(LAB_NAME) LAB_NET=$(LAB_NET) tests/lab/lab
+MOLECULE := cd collections/ansible_collections/virtfleet/compute && $(ROOT_RUN) molecule test --report
 LAB_TOOLS := command -v mmdebstrap >/dev/null && command -v ssh >/dev/null || $(SUDO) apt-get install -y -qq mmdebstrap debian-archive-keyring openssh-client
 
 .DEFAULT_GOAL := help
@@ -127,7 +128,7 @@ lab-test: $(BIN)/.test ## Take hosts away from running fleets, in a lab of its o
 
 molecule: $(BIN)/.test ## Run the molecule scenarios, in a lab of their own (minutes)
 	@$(LAB_TOOLS)
-	@cd collections/ansible_collections/virtfleet/compute && $(ROOT_RUN) molecule test --all --report
+	@$(MOLECULE) --all
 
 bench-boot: $(BIN)/.test ## Time 1 to 100 guests against the floor and against community.libvirt
 	@$(PLAY) playbooks/hosts.yml
@@ -139,6 +140,9 @@ bench-fleet: $(BIN)/.test ## Time the playbooks over 40 simulated hosts against 
 
 bench-scale: $(BIN)/.test ## Time schedule, claim, audit and report of 200 to 10,000 hosts in process
 	@$(RUN) python tests/bench/fleet/scale.py $(ARGS)
+
+bench-controller: $(BIN)/.test ## Take the controller's CPU seconds of each stage with 0 to 100 guests on each of ten hosts
+	@$(RUN) python tests/bench/fleet/controller.py $(ARGS)
 
 bench-registry: $(BIN)/.test ## Time transactions of 1,000 instances in SQLite and in PostgreSQL
 	@$(RUN) python tests/bench/registry/bench.py $(ARGS)

@@ -20,6 +20,10 @@ author:
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
 attributes:
+  action:
+    description: Whether a part of it runs on the controller.
+    support: full
+    details: A host that cannot be asked, for it cannot be reached or has no Python, has a record there that says so.
   check_mode:
     support: full
   diff_mode:

@@ -83,6 +83,11 @@ stray:
       description: Taps of saved ports that are not on the host.
       type: list
       elements: str
+    switched:
+      description: Ports of Open vSwitch with our mark and without a saved port.
+      type: list
+      elements: str
+      returned: when there are any
     bridges:
       description: Bridges of ours that no saved port uses at the moment.
       type: list
@@ -114,7 +119,7 @@ def main():
     module.exit_json(
         changed=False,
         ports=ports,
-        rules_stand=world.rules or not ports,
+        rules_stand=bool(world.rules) or not ports,
         stray=stray(world, module.params["known_ports"]),
     )
 

@@ -75,6 +75,7 @@ SOURCES = (
     "_network.backends",
     "_network.bridge",
     "_network.ctmark",
+    "_network.cuts",
     "_network.delta",
     "_network.dhcp",
     "_network.dnsmasq",

@@ -53,6 +53,9 @@ def check(port: Port, addresses: dict[str, set[str]]) -> None:
     if port.port_security or port.filtered:
         told = "network of type ovs has neither port security nor security groups"
         raise ItemError(f"{told}, and network '{port.network}' wants them: say port_security: false", fault="request")
+    if port.isolated:
+        told = f"network '{port.network}' is of type ovs, which has no isolated ports"
+        raise ItemError(f"{told}: leave port_isolated out", fault="request")
     if not 0 <= port.segment <= 4094:
         raise ItemError(f"network '{port.network}' has segmentation_id {port.segment}: want 1 to 4094", fault="request")
     if port.bridge not in vsctl("list-br").split():

@@ -16,11 +16,10 @@ from typing import Any
 
 from .._bulk import Outcome, attempt, failed
 from .._model.errors import ItemError
-from . import dhcp, dnsmasq, floating, flows, links, load, members, nft, ovs, qos, saved, settings, tunnels, unplug
+from . import cuts, dhcp, dnsmasq, floating, links, load, members, nft, ovs, qos, saved, settings, tunnels, unplug
 from .backends import backend, links_of, settings_of, tap
 from .host import Host, World, read
 from .links import Link
-from .members import Members
 from .port import Port, of_record, to_dict
 
 
@@ -161,34 +160,7 @@ def save_and_filter(host: Host, world: World, ports: list[Port]) -> None:
     except ItemError:
         restore(host, world, different)
         raise
-    cut(world, final, groups)
-
-
-def cut(world: World, final: dict[str, Port], groups: dict[str, Members]) -> None:
-    """Cut the connections that the rules of a port no longer allow, where these have changed."""
-    other = {key for key in groups if groups[key] != world.members.get(key)}
-    suspects = [
-        port
-        for port in final.values()
-        if port.filtered and (port is not world.saved.get(port.id) or not other.isdisjoint(groups_of(port)))
-    ]
-    changed = [port for port in suspects if view(port, groups) != view(world.saved.get(port.id), world.members)]
-    try:
-        flows.enforce(changed, groups)
-    except ItemError as error:
-        world.warnings.append(str(error))
-
-
-def groups_of(port: Port) -> set[str]:
-    """Return the groups that rules of the port name."""
-    return {rule.group for rule in port.rules if rule.group}
-
-
-def view(port: Port | None, groups: dict[str, Members]) -> Any:
-    """Return what a port lets pass, with the members of the groups in it."""
-    if port is None or not port.filtered:
-        return None
-    return port.rules, port.stateful, {key: one.addresses for key, one in members.of_ports([port], groups).items()}
+    cuts.cut(world, final, groups)
 
 
 def stale(world: World, ports: list[Port]) -> set[str]:

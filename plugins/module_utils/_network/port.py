@@ -214,11 +214,12 @@ def from_dict(values: dict[str, Any]) -> Port:
     given = {key: tuple(one) if isinstance(one, list) else one for key, one in values.items() if key in NEW}
     given["rules"] = tuple(map(rules.from_dict, given.get("rules") or ()))
     given["served"] = tuple(map(ranges.from_dict, given.get("served") or ()))
-    lost = NEEDED - set(given)
+    lost = NEEDED.difference(given)
     if lost:
         raise TypeError(f"without {', '.join(sorted(lost))}")
-    port = Port.__new__(Port)  # by its fields at once: a host may have saved hundreds
-    vars(port).update(NEW, **given)
+    # By its fields at once, for a host may have saved hundreds; what is not given is the default that the class has.
+    port = Port.__new__(Port)
+    vars(port).update(given)
     return port
 
 

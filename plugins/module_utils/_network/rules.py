@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from .._model.errors import ItemError
@@ -48,9 +48,6 @@ class Rule:
     group: str = ""
 
 
-NEW = {field.name: field.default for field in fields(Rule)}
-
-
 def from_record(values: Mapping[str, Any], what: str, place: tuple[str, str]) -> Rule:
     """Return the rule of a record; `place` is the project and the network of its port."""
     direction, protocol = str(values.get("direction") or "ingress"), str(values.get("protocol") or "any")
@@ -75,9 +72,9 @@ def of_groups(groups: list[Mapping[str, Any]], what: str, place: tuple[str, str]
 
 def from_dict(values: Mapping[str, Any]) -> Rule:
     """Return the rule that was saved as JSON."""
-    rule = Rule.__new__(Rule)  # by its fields at once: a host may have saved thousands
-    vars(rule).update(NEW, **values)
-    vars(rule).update(ports=tuple(values["ports"]), types=tuple(values["types"]))
+    # By its fields at once, for a host may have saved thousands; what is not given is the default that the class has.
+    rule = Rule.__new__(Rule)
+    vars(rule).update(values, ports=tuple(values["ports"]), types=tuple(values["types"]))
     return rule
 
 

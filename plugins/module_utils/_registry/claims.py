@@ -55,7 +55,9 @@ def claim(connection: Any, records: list[Record], gathered: list[Record], terms:
     uuids = [one["uuid"] for one in records if one.get("uuid")]
     ledger = read(connection, uuids, (), terms)
     answered = [one for one in gathered if one.get("up") is not False]
-    hosts.remember(connection, answered, ledger.now)
+    # A run that moves what a host failed has told of the hosts when it claimed, and has not looked at them since.
+    if not any(one.get("tried") for one in records):
+        hosts.remember(connection, answered, ledger.now)
     ledger.silent = silent(gathered)
     ledger.failed_builds = {one["name"]: int(one.get("failed_builds") or 0) for one in answered}
     ledger.gathered, ledger.seen = frozenset(one["name"] for one in answered), _seen(answered, set(uuids))

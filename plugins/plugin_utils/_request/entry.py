@@ -257,6 +257,8 @@ def unguarded_problems(one: Entry, port: dict[str, Any], wanted: dict[str, Any],
         return
     if one["security_groups"] and one["security_groups"] != [security.DEFAULT]:
         says = "is off, so security groups would do nothing: turn it on or leave security_groups out"
+        if port["type"] == "ovs":
+            says = f"is off, for network {quoted(port['network'])} is of type ovs: leave security_groups out"
         yield Problem((*place, "port_security"), says)
     if wanted.get("allowed_address_pairs"):
         says = "does nothing where port_security is off: everything is allowed there"

@@ -113,6 +113,7 @@ def test_refusals_name_the_thing_and_the_way_out(on_switch, node, record):
     cases = [
         (on_switch(1, bridge="vfnno"), "bridge vfnno of network 'lan' is none of Open vSwitch on this host", "host"),
         (on_switch(2, vlan=5000), "segmentation_id 5000: want 1 to 4094", "request"),
+        (on_switch(4, port_isolated=True), "no isolated ports: leave port_isolated out", "request"),
         (record(3, bridge="vfnovs", type="ovs", subnets=[]), "neither port security nor security groups", "request"),
     ]
     for outcome, (_bad, words, fault) in zip(node.plug(*(one[0] for one in cases)), cases):

@@ -78,6 +78,16 @@ def test_an_age_is_that_of_the_look_and_not_of_what_was_done_since(on):
     assert asked(on) in ("vfr-h1 was last seen 62 s ago", "vfr-h1 was last seen 63 s ago")
 
 
+def test_a_run_that_moves_a_claim_has_not_looked_again(on):
+    booted(on)
+    fleet = [host(instances=pack([])), host("vfr-h2", instances=pack([]))]
+    on(claim, [instance("web-2", at="vfr-h1")], fleet, LATER)
+    age(on, HOSTS, 100)
+    tried = [{"host": "vfr-h1", "msg": "no space"}]
+    on(claim, [instance("web-2", at="vfr-h1", alternates=["vfr-h2"], tried=tried)], fleet, LATER)
+    assert asked(on).startswith("vfr-h1 was last seen 10")
+
+
 @pytest.mark.parametrize(
     "wanted, reason",
     [

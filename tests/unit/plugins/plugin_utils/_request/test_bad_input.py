@@ -619,6 +619,27 @@ PAIRS = [
     ),
     (
         [
+            (LAN, {"type": "ovs", "bridge": "br-ex", "port_security": False}),
+            ((*WEB, "security_groups"), ["web"]),
+        ],
+        f"{I0}.networks[0].port_security is off, for network 'lan' is of type ovs: leave security_groups out",
+    ),
+    (
+        [
+            (LAN, {"type": "ovs", "bridge": "br-ex", "port_security": False}),
+            ((*WEB, "networks", 0, "port_security"), True),
+        ],
+        f"{I0}.networks[0].port_security is true, and type ovs has no rules of ours: leave it out",
+    ),
+    (
+        [
+            (LAN, {"type": "bridge", "physical": "eth1", "segmentation_id": 7}),
+            (("virtfleet_networks", "red"), {"type": "bridge", "physical": "eth1", "segmentation_id": 7}),
+        ],
+        "virtfleet_networks.red.physical is 'eth1', and network 'lan' has VLAN 7 of it already",
+    ),
+    (
+        [
             ((*WEB, "networks", 0, "port_security"), False),
             ((*WEB, "networks", 0, "allowed_address_pairs"), [{"ip_address": "10.0.0.9"}]),
         ],
