@@ -21,7 +21,7 @@ def planned(item: dict[str, Any], state_dir: str) -> Outcome:
     return _flat(stage.planned(owned(item), state_dir))
 
 
-def provide(item: dict[str, Any], state_dir: str, run_dir: str, keys: stage.Keys = stage.NO_KEYS) -> Outcome:
+def provide(item: dict[str, Any], state_dir: str, run_dir: str, keys: stage.Keys | None = None) -> Outcome:
     """The volume is there, and as large as it should be unless a guest has it open."""
     return _flat(stage.provide(owned(item), state_dir, run_dir, keys))
 

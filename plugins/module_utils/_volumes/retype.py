@@ -20,7 +20,7 @@ from .._model.volume_keys import passphrase
 from .._qemu_img import run
 from .alone import owned
 from .backends import BACKENDS
-from .stage import NO_KEYS, Keys
+from .stage import Keys
 from .volume import Volume, wanted
 
 COPY_SECONDS = 24 * 3600  # of CPU
@@ -33,12 +33,12 @@ def planned(item: dict[str, Any], state_dir: str) -> Outcome:
         return _outcome(item, old, new)
 
 
-def retype(item: dict[str, Any], state_dir: str, run_dir: str, keys: Keys = NO_KEYS) -> Outcome:
+def retype(item: dict[str, Any], state_dir: str, run_dir: str, keys: Keys | None = None) -> Outcome:
     """The volume is where its type says, with all that is in it, and no more where its `origin` says."""
     with plainly(f"volume {item.get('name')} could not be moved"), locked(instance_lock(run_dir, item["id"])):
         old, new = _both(item, state_dir)
         if old is not None:
-            _move(old, new, keys)
+            _move(old, new, keys or {})
         return _outcome(item, old, new)
 
 

@@ -30,7 +30,6 @@ from .backends import BACKENDS
 from .volume import RECORD, RESTORED, Volume, image_of, record, recorded, sized, wanted
 
 Keys = Mapping[str, Any]
-NO_KEYS: Keys = {}
 
 
 @dataclass(frozen=True)
@@ -62,13 +61,13 @@ def planned(instance: dict[str, Any], state_dir: str) -> Outcome:
         return _outcome(instance, plan(instance, state_dir))
 
 
-def provide(instance: dict[str, Any], state_dir: str, run_dir: str, keys: Keys = NO_KEYS) -> Outcome:
+def provide(instance: dict[str, Any], state_dir: str, run_dir: str, keys: Keys | None = None) -> Outcome:
     """The volumes of the instance are there; `keys` has the passphrases of encrypted ones by name."""
     directory = instance_directory(state_dir, instance.get("uuid", ""))
     with plainly("the volumes could not be made"), locked(instance_lock(run_dir, instance["uuid"])):
         steps = plan(instance, state_dir)
         for step in steps:
-            _apply(step, directory, keys)
+            _apply(step, directory, keys or {})
         return _outcome(instance, steps)
 
 
