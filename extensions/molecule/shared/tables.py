@@ -12,8 +12,8 @@ import json
 import sqlite3
 
 STAMPS = ("run", "at", "updated_at", "lease_until")
-# Lists that are empty on one side and not written down on the other say the same.
-EMPTY = (None, [], {}, "")
+# What is empty or false on one side and not written down on the other says the same.
+EMPTY = (None, [], {}, "", False)
 
 connection = sqlite3.connect("file:/var/lib/virtfleet/registry/registry.db?mode=ro", uri=True)
 told = {}
