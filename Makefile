@@ -67,6 +67,8 @@ integration: $(BIN)/.test hosts ## Boot real guests on this machine and look ins
 	@$(ROOT_RUN) pytest tests/integration/guest_image
 	@$(ROOT_RUN) pytest tests/integration/backup/test_backup_core.py
 	@$(ROOT_RUN) pytest tests/integration/boot/test_guest.py
+	@$(LAB_TOOLS)
+	@$(MOLECULE) -s default -s boot
 
 cloud-image-test: $(BIN)/.test ## Boot a Debian image with real cloud-init and read what it made of the config drive (minutes)
 	@$(LAB_TOOLS)
