@@ -243,8 +243,7 @@ def test_a_router_between_two_networks(guests):
 def test_the_way_out_and_a_floating_address_from_outside(guests, booted):
     assert guests["red-1"].pings(OUTSIDE), "by SNAT"
     guests["red-2"].serves()
-    outside = f"busybox ping -c 3 -W 2 {FLOATING} >/dev/null || busybox ping -c 3 -W 2 {FLOATING}"
-    assert "bytes from" in booted.on("kvm1", outside) or True
+    assert "bytes from" in booted.on("kvm1", f"busybox ping -c 3 -W 2 {FLOATING}")
     talk = f'import socket; c=socket.create_connection(("{FLOATING}",80),5); c.sendall(b"x"); print(c.recv(9))'
     assert "x" in booted.on("kvm1", f"python3 -c '{talk}'")
 

@@ -29,12 +29,11 @@ def switch(own_network):
     """Open vSwitch runs, with files of its own, and has the bridge vfnovs."""
     for place in PLACES:
         subprocess.run(f"mkdir -p {place} && mount -t tmpfs vfn {place}", shell=True, check=True)
-    run = {"shell": True, "check": True, "capture_output": True}
-    subprocess.run(f"{CTL} --system-id=vfn --no-monitor start", **run)
+    subprocess.run(f"{CTL} --system-id=vfn --no-monitor start", shell=True, check=True, capture_output=True)
     ovs.vsctl("add-br", "vfnovs", "--", "set", "bridge", "vfnovs", "datapath_type=netdev", "fail_mode=standalone")
     ovs.vsctl("add-br", "vfnovs2", "--", "set", "bridge", "vfnovs2", "datapath_type=netdev")
     yield
-    subprocess.run(f"{CTL} stop", **run)
+    subprocess.run(f"{CTL} stop", shell=True, check=True, capture_output=True)
     for place in PLACES:
         subprocess.run(["umount", "-l", place], check=True)
 

@@ -193,13 +193,13 @@ def killed_after(monkeypatch, count):
     """Let the process die before its command number `count`, of those that change something; return the counter."""
     real, made = subprocess.run, []
 
-    def run(words, *given, **more):
+    def run(words, *given, check=False, **more):
         reading = any(one in words for one in ("show", "list", "-c", "-L", "list-br"))
         if not reading:
             if len(made) == count:
                 raise Killed(words)
             made.append(words)
-        return real(words, *given, **more)
+        return real(words, *given, check=check, **more)
 
     monkeypatch.setattr(subprocess, "run", run)
     return made

@@ -87,7 +87,7 @@ def test_a_run_that_claims_nothing_new_leaves_nothing_to_settle(tmp_path):
 
 
 def test_the_decision_is_kept_for_its_owner_alone(tmp_path):
-    _text, _code, (placed, *_) = played(tmp_path, HOST)
+    _text, _code, (placed, *_rest) = played(tmp_path, HOST)
     kept = tmp_path / "decision.json"
     assert json.loads(kept.read_text()) == placed["decision"]
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
@@ -102,7 +102,9 @@ def test_nothing_is_done_where_no_host_answers(tmp_path):
 
 def test_what_the_registry_has_on_a_silent_host_stays_there(tmp_path):
     played(tmp_path, HOST)
-    text, code, (placed, claimed, _) = played(tmp_path, down("localhost", "", "it is off"), {**HOST, "name": "kvm2"})
+    text, code, (placed, claimed, _settled) = played(
+        tmp_path, down("localhost", "", "it is off"), {**HOST, "name": "kvm2"}
+    )
     assert code == 0, text
     assert [one["todo"] for one in placed["instances"]] == ["wait", "wait", "create"]
     assert [one["host"] for one in claimed["instances"]] == ["localhost", "localhost", "kvm2"]

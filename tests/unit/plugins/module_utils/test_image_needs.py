@@ -35,7 +35,7 @@ def test_only_disks_in_a_pool_that_has_the_image_need_no_file(monkeypatch):
     )
     root = {"name": "root", "boot_index": 0, "backend": "rbd", "pool": {"pool": "a"}}
     item = {"name": "web-1", "image": TINY, "volumes": [root]}
-    (found,) = _image_needs.in_clusters([item]).values()
+    found = next(iter(_image_needs.in_clusters([item]).values()))
     assert (found.virtual_size, found.format) == (5, "raw") and asked == [f"a/virtfleet-{found.file.partition('.')[0]}"]
     plain = {"name": "root", "boot_index": 0, "backend": "qcow2"}
     assert _image_needs.in_clusters([item, {**item, "volumes": [plain]}]) == {}
