@@ -191,6 +191,8 @@ def ansible_floor(verb: str, count: int) -> None:
 
 
 def community(python: str, verb: str, count: int) -> None:
+    settings = WORK / "community.cfg"
+    settings.write_text("")  # Ansible's own settings, and not those of this clone
     run(
         [str(pathlib.Path(python).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local"]
         + ["-e", f"count={count}", "-e", f"base={halting_image()}", "-e", f"folder={WORK}/community"]
@@ -198,7 +200,7 @@ def community(python: str, verb: str, count: int) -> None:
         + ["-e", "ansible_python_interpreter=/usr/bin/python3"]
         + [str(HERE / f"community_{'delete' if verb == 'delete' else 'create'}.yml")],
         cwd=HERE,
-        env={**os.environ, "ANSIBLE_CONFIG": "/dev/null"},
+        env={**os.environ, "ANSIBLE_CONFIG": str(settings)},
     )
 
 
