@@ -166,7 +166,7 @@ def test_refusals_name_the_thing_and_the_way_out(node, record, shell):
         (record(5, bridge="vfnbr5"), "vfnbr5 is already on this host and not ours", "host"),
         (record(6, net=8), "subnet 172.29.8.0/24 of network 'lan' overlaps 172.29.8.1/24 on vfnbr5", "host"),
         (record(7, subnets=[]), "network 'lan' is nat and has no IPv4 subnet with a gateway", "request"),
-        (record(8, type="token ring"), "has type 'token ring': want one of bridge, nat, ovs, vxlan", "request"),
+        (record(8, type="token ring"), "has type 'token ring': want one of bridge, nat, ovn, ovs, vxlan", "request"),
         (record(9, mac="52:54"), "port 1 has mac '52:54'", "request"),
         (record(10, bridge='x"; drop'), "port 1 has bridge", "request"),
     ]
