@@ -13,7 +13,7 @@ ARGS ?=
 HOSTS ?= 3
 LAB := $(SUDO) env PATH="$(ROOT)/$(BIN):$$PATH" LAB_NAME=$(LAB_NAME) LAB_NET=$(LAB_NET) tests/lab/lab
 MOLECULE := cd collections/ansible_collections/virtfleet/compute && $(ROOT_RUN) molecule test --report
-LAB_TOOLS := command -v mmdebstrap >/dev/null && command -v ssh >/dev/null || $(SUDO) apt-get install -y -qq mmdebstrap debian-archive-keyring openssh-client
+LAB_TOOLS := command -v mmdebstrap >/dev/null && command -v ssh >/dev/null || { $(SUDO) apt-get update -qq; $(SUDO) apt-get install -y -qq mmdebstrap debian-archive-keyring openssh-client; }
 
 .DEFAULT_GOAL := help
 .PHONY: $(shell sed -n 's/^\([a-z-]*\):.*## .*/\1/p' $(firstword $(MAKEFILE_LIST)))
