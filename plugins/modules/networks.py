@@ -18,6 +18,7 @@ author:
   - The virtfleet.compute authors (@virtfleet)
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - virtfleet.compute.directories
 attributes:
   check_mode:
     support: full
@@ -49,16 +50,6 @@ options:
       - Seconds after which a network that is not as wanted is given up and undone.
     type: float
     default: 10
-  state_dir:
-    description:
-      - Where the collection keeps what must survive a reboot of the host.
-    type: path
-    default: /var/lib/virtfleet
-  run_dir:
-    description:
-      - Where the collection keeps locks and what a reboot may take.
-    type: path
-    default: /run/virtfleet
 seealso:
   - module: virtfleet.compute.ports
 """

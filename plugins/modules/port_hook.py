@@ -18,6 +18,7 @@ author:
   - The virtfleet.compute authors (@virtfleet)
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - virtfleet.compute.directories
 attributes:
   check_mode:
     support: full
@@ -43,16 +44,6 @@ options:
       - The Python that plugs what is missing. It needs only the standard library.
     type: path
     default: /usr/bin/python3
-  state_dir:
-    description:
-      - Where the collection keeps what must survive a reboot of the host.
-    type: path
-    default: /var/lib/virtfleet
-  run_dir:
-    description:
-      - Where the collection keeps locks and what a reboot may take.
-    type: path
-    default: /run/virtfleet
 seealso:
   - module: virtfleet.compute.ports
 """

@@ -30,6 +30,7 @@ author:
   - The virtfleet.compute authors (@virtfleet)
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - virtfleet.compute.directories
 attributes:
   check_mode:
     support: full
@@ -93,16 +94,6 @@ options:
       - A port without a tap or without rules is always fatal.
     type: bool
     default: true
-  state_dir:
-    description:
-      - Where the collection keeps what must survive a reboot of the host.
-    type: path
-    default: /var/lib/virtfleet
-  run_dir:
-    description:
-      - Where the collection keeps locks and what a reboot may take.
-    type: path
-    default: /run/virtfleet
 seealso:
   - module: virtfleet.compute.ports_info
   - module: virtfleet.compute.port_hook

@@ -15,6 +15,7 @@ author:
   - The virtfleet.compute authors (@virtfleet)
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - virtfleet.compute.directories
 attributes:
   check_mode:
     support: full
@@ -30,16 +31,6 @@ options:
       - Without it no saved port counts as stray.
     type: list
     elements: str
-  state_dir:
-    description:
-      - Where the collection keeps what must survive a reboot of the host.
-    type: path
-    default: /var/lib/virtfleet
-  run_dir:
-    description:
-      - Where the collection keeps locks and what a reboot may take.
-    type: path
-    default: /run/virtfleet
 seealso:
   - module: virtfleet.compute.ports
 """

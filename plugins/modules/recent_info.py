@@ -18,6 +18,7 @@ author:
   - The virtfleet.compute authors (@virtfleet)
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - virtfleet.compute.registry
 attributes:
   action:
     description: Whether a part of it runs on the controller.
@@ -47,17 +48,6 @@ options:
     description: How many seconds ago each host may have been seen.
     type: int
     required: true
-  registry_url:
-    description: The registry, as C(sqlite:////absolute/path) or C(postgresql://user@host/name).
-    type: str
-    default: sqlite:////var/lib/virtfleet/registry/registry.db
-  timeout:
-    description: Seconds to wait while other runs write to the registry.
-    type: int
-    default: 60
-requirements:
-  - SQLAlchemy >= 1.4
-  - psycopg2 for a registry in PostgreSQL
 seealso:
   - module: virtfleet.compute.host_info
 """

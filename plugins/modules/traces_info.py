@@ -17,6 +17,7 @@ author:
   - The virtfleet.compute authors (@virtfleet)
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - virtfleet.compute.directories
 attributes:
   check_mode:
     support: full
@@ -26,14 +27,6 @@ attributes:
     support: full
     platforms: linux
 options:
-  state_dir:
-    description: Where the collection keeps what must survive a reboot of the host.
-    type: path
-    default: /var/lib/virtfleet
-  run_dir:
-    description: Where the collection keeps locks and what a reboot may take.
-    type: path
-    default: /run/virtfleet
   uri:
     description: The libvirt connection.
     type: str
