@@ -9,20 +9,14 @@ the card has gone: a tap that a guest has open always has its rules.
 
 from __future__ import annotations
 
-import contextlib
-import time
 from typing import Any
 
 from .._model.domain import Plan
-from .._model.errors import ItemError
 from .._model.instance import Instance
 from .._model.port import Port
 from .._xml import devices as xml
-from .._xml.tree import etree
+from . import hotplug
 from .connection import failing_to, libvirt
-
-LETTING_GO = 20  # seconds that a guest has to let go of a card
-POLL = 0.1
 
 
 def live(domain: Any, port: Port) -> Any:
@@ -40,17 +34,9 @@ def plug(domain: Any, port: Port, instance: Instance) -> None:
 
 def unplug(domain: Any, port: Port, instance: Instance) -> None:
     """The running guest has let go of the card; raises ItemError when it does not in time."""
-    card = live(domain, port)
-    if card is None:
-        return
-    with failing_to(f"unplug the card of network {port.network} from {domain.name()}"):
-        domain.detachDeviceFlags(etree.tostring(card, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
-    end = time.monotonic() + LETTING_GO
-    while live(domain, port) is not None:
-        if time.monotonic() >= end:
-            told = f"{domain.name()} does not let go of its card of network {port.network} after {LETTING_GO} s"
-            raise ItemError(f"{told}: take it down in the guest, or stop the guest, and run again")
-        time.sleep(POLL)
+    doing = f"unplug the card of network {port.network} from {domain.name()}"
+    card = f"its card of network {port.network}"
+    hotplug.detach(domain, lambda: live(domain, port), doing, card, "take it down in the guest")
 
 
 STEPS = {"plug": plug, "unplug": unplug}
@@ -59,15 +45,4 @@ REVERSE = {"plug": unplug, "unplug": plug}
 
 def take(domain: Any, plan: Plan, steps: list[str]) -> None:
     """Take the steps; when one fails, the guest has the cards it had before."""
-    known = {one.id: one for each in (plan.found and plan.found.running, plan.instance) if each for one in each.ports}
-    done: list[tuple[str, Port]] = []
-    for step in steps:
-        word, _space, identity = step.partition(" ")
-        done.append((word, known[identity]))
-        try:
-            STEPS[word](domain, known[identity], plan.instance)
-        except ItemError:
-            for before, port in reversed(done):
-                with contextlib.suppress(ItemError):
-                    REVERSE[before](domain, port, plan.instance)
-            raise
+    hotplug.take(domain, steps, hotplug.known(plan, "ports"), plan.instance, STEPS, REVERSE)

@@ -9,20 +9,15 @@ is defined.
 
 from __future__ import annotations
 
-import contextlib
-import time
 from typing import Any
 
 from .._model.domain import Plan
-from .._model.errors import ItemError
 from .._model.volume import Volume
 from .._xml import disks as xml
-from .._xml.tree import etree
+from . import hotplug
 from .connection import failing_to, libvirt
 
 GIB = 1 << 30
-LETTING_GO = 20  # seconds that a guest has to let go of a disk
-POLL = 0.1
 
 
 def live_xml(domain: Any) -> str:
@@ -41,17 +36,9 @@ def attach(domain: Any, volume: Volume, cache: str) -> None:
 
 def detach(domain: Any, volume: Volume, cache: str) -> None:
     """The running guest has let go of the volume; raises ItemError when it does not in time."""
-    disk = xml.attached(live_xml(domain), volume.id)
-    if disk is None:
-        return
-    with failing_to(f"detach volume {volume.name} from {domain.name()}"):
-        domain.detachDeviceFlags(etree.tostring(disk, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
-    end = time.monotonic() + LETTING_GO
-    while xml.attached(live_xml(domain), volume.id) is not None:
-        if time.monotonic() >= end:
-            told = f"{domain.name()} does not let go of volume {volume.name} after {LETTING_GO} s"
-            raise ItemError(f"{told}: unmount it in the guest, or stop the guest, and run again")
-        time.sleep(POLL)
+    doing = f"detach volume {volume.name} from {domain.name()}"
+    disk = f"volume {volume.name}"
+    hotplug.detach(domain, lambda: xml.attached(live_xml(domain), volume.id), doing, disk, "unmount it in the guest")
 
 
 def resize(domain: Any, volume: Volume, cache: str) -> None:
@@ -69,16 +56,4 @@ REVERSE = {"attach": detach, "detach": attach}
 
 def take(domain: Any, plan: Plan, steps: list[str], cache: str) -> None:
     """Take the steps; when one fails, the guest has the volumes it had before."""
-    known = {one.id: one for each in (plan.found and plan.found.running, plan.instance) if each for one in each.volumes}
-    done: list[tuple[str, Volume]] = []
-    for step in steps:
-        word, _space, identity = step.partition(" ")
-        done.append((word, known[identity]))
-        try:
-            STEPS[word](domain, known[identity], cache)
-        except ItemError:
-            for before, volume in reversed(done):
-                if before in REVERSE:
-                    with contextlib.suppress(ItemError):
-                        REVERSE[before](domain, volume, cache)
-            raise
+    hotplug.take(domain, steps, hotplug.known(plan, "volumes"), cache, STEPS, REVERSE)

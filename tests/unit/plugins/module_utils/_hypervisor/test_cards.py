@@ -12,7 +12,7 @@ import libvirt
 import pytest
 from lxml import etree
 
-from ansible_collections.virtfleet.compute.plugins.module_utils._hypervisor import cards
+from ansible_collections.virtfleet.compute.plugins.module_utils._hypervisor import cards, hotplug
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.domain import Domain, Plan, Shape
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.instance import Instance
@@ -87,7 +87,7 @@ def test_what_fails_half_way_is_taken_back():
 
 
 def test_a_guest_that_does_not_let_go_keeps_its_card(monkeypatch):
-    monkeypatch.setattr(cards, "LETTING_GO", 0.1)
+    monkeypatch.setattr(hotplug, "LETTING_GO", 0.1)
     domain = Running(with_ports(0, 1), stuck=True)
     with pytest.raises(ItemError, match="web-1 does not let go of its card of network lan"):
         cards.take(domain, plan(with_ports(0, 1), with_ports(0)), steps("unplug", 1))
