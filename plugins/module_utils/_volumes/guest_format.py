@@ -9,10 +9,10 @@ Only disks that were made a moment ago come here: nothing that a guest has writt
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import TYPE_CHECKING
 
 from .._model.errors import ItemError
+from . import tools
 
 if TYPE_CHECKING:
     from .volume import Volume
@@ -27,20 +27,8 @@ def write(volume: Volume, path: str) -> None:
     """The raw disk at the path holds what the guest expects, labelled with the volume's name as in Nova."""
     command = [*TOOLS[volume.guest_format], volume.name[:11] if volume.guest_format == "vfat" else volume.name, path]
     what = f"make {volume.guest_format} on volume {volume.name}"
-    try:
-        done = subprocess.run(
-            command,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env={**os.environ, "PATH": PATH, "LC_ALL": "C"},
-        )
-    except FileNotFoundError:
-        raise ItemError(
-            f"failed to {what}: {command[0]} is not installed on this host: install it, or take another format"
-        )
+    hint = f"failed to {what}: {command[0]} is not installed on this host: install it, or take another format"
+    done = tools.run(command, hint, env={**os.environ, "PATH": PATH, "LC_ALL": "C"})
     if done.returncode:
         words = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()[-1]
         raise ItemError(f"failed to {what}: {words}")

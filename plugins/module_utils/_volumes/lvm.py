@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 import posixpath
-import subprocess
 import threading
 import uuid
 from dataclasses import replace
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from .._files import UNFINISHED
 from .._model.errors import ItemError
 from .._qemu_img import run as qemu_img
-from . import guest_format
+from . import guest_format, tools
 from .file import check_base
 
 if TYPE_CHECKING:
@@ -196,22 +195,8 @@ def _named(path: str) -> str:
 
 def _lvm(volume: Volume, *command: str, missing: bool = False) -> str:
     """Return what a command of LVM printed; empty for a volume that is missing where that is no error."""
-    what = f"volume {volume.name}: {command[0]}"
-    try:
-        done = subprocess.run(
-            command,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env={**os.environ, **ENVIRONMENT},
-        )
-    except FileNotFoundError:
-        raise ItemError(f"{command[0]} is not installed on this host: install lvm2 and util-linux")
+    hint = f"{command[0]} is not installed on this host: install lvm2 and util-linux"
+    done = tools.run(command, hint, env={**os.environ, **ENVIRONMENT})
     if missing and done.returncode and NOT_FOUND in done.stderr:
         return ""
-    if done.returncode:
-        words = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-        raise ItemError(f"{what} failed: {words[-1] if words else f'exit code {done.returncode}'}")
-    return done.stdout
+    return tools.checked(done, f"volume {volume.name}: {command[0]}")

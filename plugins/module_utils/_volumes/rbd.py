@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from .._files import UNFINISHED
 from .._model.errors import ItemError
 from .._qemu_img import run as qemu_img
-from . import guest_format
+from . import guest_format, tools
 from .file import check_base
 
 if TYPE_CHECKING:
@@ -188,23 +188,10 @@ def _rbd(pool: dict[str, Any], arguments: list[str], name: str, *harmless: int) 
     """Return what `rbd ARGUMENTS` printed; empty when it ended with a harmless code."""
     user, conf = _access(pool)
     what = f"volume {name}: rbd {arguments[0]}"
+    command = ["rbd", "--conf", conf, "--id", user, *arguments]
     try:
-        done = subprocess.run(
-            ["rbd", "--conf", conf, "--id", user, *arguments],
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=SECONDS,
-        )
-    except FileNotFoundError:
-        raise ItemError("rbd is not installed on this host: install ceph-common and qemu-block-extra")
+        hint = "rbd is not installed on this host: install ceph-common and qemu-block-extra"
+        done = tools.run(command, hint, timeout=SECONDS)
     except subprocess.TimeoutExpired:
         raise ItemError(f"{what} had no answer from the cluster of {conf} within {SECONDS} s: see ceph status")
-    if done.returncode in harmless:
-        return ""
-    if done.returncode:
-        words = [line for line in done.stderr.splitlines() if line.strip()]
-        raise ItemError(f"{what} failed: {words[-1] if words else f'exit code {done.returncode}'}")
-    return done.stdout
+    return "" if done.returncode in harmless else tools.checked(done, what)
