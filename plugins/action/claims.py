@@ -53,7 +53,7 @@ class ActionModule(ActionBase):
             return {"changed": False, "skipped": True, **handed_on({**run, **gone}, run.get("instances") or [])}
         if any(one.get("todo") == "create" for one in asked):
             build(self, NEXT, task_vars)
-        result = self.claimed({**args, **self.known(args, run, task_vars), "instances": asked}, task_vars)
+        result = self.claimed({**self.known(args, run, task_vars), "instances": asked}, task_vars)
         told = result.get("instances")
         if told is None:
             return result
@@ -68,20 +68,17 @@ class ActionModule(ActionBase):
 
     def known(self, args, run, task_vars):
         """Return what the module is told of the run and of its hosts, as far as the task does not say it."""
-        if args.get("state", "present") != "present":
-            silent = [one for one in fleet(task_vars) if not one.get("up")] if args.get("state") == "absent" else []
-            return {"run": run["run_id"], "hosts": args.get("hosts", silent)}
-        hosts = args.get("hosts")
-        hosts = fleet(task_vars) if hosts is None else hosts
-        members = {one["name"]: (one.get("extra") or {}).get("group_members") or {} for one in hosts if one.get("up")}
-        leaving = [one["uuid"] for one in run["instances"] if one["state"] == "absent"]
-        told = {"group_members": members, "leaving": leaving, **args}
-        return {
-            "run": run["run_id"],
-            "hosts": hosts,
-            "group_members": told["group_members"],
-            "leaving": told["leaving"],
-        }
+        state, told = args.get("state", "present"), {"run": run["run_id"]}
+        if state == "present":
+            hosts = fleet(task_vars) if args.get("hosts") is None else args["hosts"]
+            told["hosts"] = hosts
+            told["group_members"] = {
+                one["name"]: (one.get("extra") or {}).get("group_members") or {} for one in hosts if one.get("up")
+            }
+            told["leaving"] = [one["uuid"] for one in run["instances"] if one["state"] == "absent"]
+        if state == "absent":
+            told["hosts"] = [one for one in fleet(task_vars) if not one.get("up")]
+        return {**told, **{key: value for key, value in args.items() if value is not None}}
 
     def claimed(self, args, task_vars):
         """Return what the module returned in the end."""

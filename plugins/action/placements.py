@@ -12,12 +12,15 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
-from ..filter.compare import compare
 from ..filter.existing import existing
+from ..filter.leftovers import leftovers
 from ..filter.place import place
 from ..filter.scheduler_hosts import scheduler_hosts
 from ..filter.scheduler_requests import scheduler_requests
-from ..filter.silence import silence
+from ..filter.to_do import to_do
+from ..module_utils._files import plainly, write_whole
+from ..module_utils._model.errors import ItemError
+from ..plugin_utils._request.requests import known
 from ..plugin_utils._run import fleet, handed_on, run_of
 from ..plugin_utils._stage import why
 
@@ -36,17 +39,18 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """Return the records, each with what is left to do, and new ones with their hosts or why they have none."""
         result, args = super().run(tmp, task_vars), self._task.args
-        run = run_of(task_vars)
-        hosts = args.get("hosts")
-        hosts = fleet(task_vars) if hosts is None else hosts
-        names = args.get("names")
-        if names is None and silence(hosts):
-            raise AnsibleActionFail(silence(hosts))
-        there = self.claims(names or task_vars["groups"].get("compute") or [], hosts, task_vars)
+        run, names = run_of(task_vars), args.get("names")
+        hosts = fleet(task_vars) if args.get("hosts") is None else args["hosts"]
+        if names is None:
+            names, nobody = task_vars["groups"].get("compute") or [], silence(hosts)
+            if nobody:
+                raise AnsibleActionFail(nobody)
+        claims = self.claims(names, hosts, task_vars)
+        there = existing(hosts, claims)
         records = compare(run.get("instances") or [], hosts, there)
         decision = {}
         if any(one["todo"] == "create" for one in records):
-            asked = scheduler_requests(records, existing(hosts, there), hosts)
+            asked = scheduler_requests(records, there, hosts)
             decision = self.decision(asked, hosts, task_vars)
             records = place(records, decision)
         return {**result, "changed": False, **handed_on({**run, "decision": decision}, records)}
@@ -66,8 +70,30 @@ class ActionModule(ActionBase):
         lookup = lookup_loader.get(LOOKUP, loader=self._loader, templar=self._templar)
         policy = self._task.args.get("policy") or {}
         (decision,) = lookup.run([asked], task_vars, hosts=scheduler_hosts(hosts), policy=policy)
-        path = self._task.args.get("record")
-        if path:
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                json.dump(decision, file)
+        if self._task.args.get("record"):
+            keep(os.path.abspath(os.path.expanduser(self._task.args["record"])), decision)
         return decision
+
+
+def keep(path, decision):
+    """The file holds the decision, for its owner alone."""
+    try:
+        with plainly(f"cannot keep the decision in {path}"):
+            write_whole(path, json.dumps(decision).encode(), 0o600)
+    except ItemError as error:
+        raise AnsibleActionFail(str(error)) from error
+
+
+def silence(hosts):
+    """Return why no host answers, or nothing if one does."""
+    if any(one.get("up") for one in hosts):
+        return ""
+    if not hosts:
+        return "no host of the inventory's group compute answered, so nothing was done: add one, or see its error above"
+    reasons = "; ".join(f"{one['name']}: {one.get('disabled_reason') or 'it is down'}" for one in hosts)
+    return f"no compute host answers, so nothing was done: {reasons}"
+
+
+def compare(records, hosts, there):
+    """Return the records with what is left to do for each; `there` is what filter existing returns of the hosts."""
+    return to_do(known(records, there), there, leftovers(hosts))

@@ -87,8 +87,10 @@ def test_a_run_that_claims_nothing_new_leaves_nothing_to_settle(tmp_path):
 
 
 def test_the_decision_is_kept_for_its_owner_alone(tmp_path):
-    _text, _code, (placed, *_rest) = played(tmp_path, HOST)
     kept = tmp_path / "decision.json"
+    kept.write_text("an earlier one")
+    kept.chmod(0o644)
+    _text, _code, (placed, *_rest) = played(tmp_path, HOST)
     assert json.loads(kept.read_text()) == placed["decision"]
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 

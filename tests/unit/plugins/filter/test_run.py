@@ -8,9 +8,9 @@ from __future__ import annotations
 import pytest
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.virtfleet.compute.plugins.action.placements import compare, silence
 from ansible_collections.virtfleet.compute.plugins.filter.absent import absent
 from ansible_collections.virtfleet.compute.plugins.filter.busy_hosts import busy_hosts
-from ansible_collections.virtfleet.compute.plugins.filter.compare import compare
 from ansible_collections.virtfleet.compute.plugins.filter.existing import existing
 from ansible_collections.virtfleet.compute.plugins.filter.give_up import give_up
 from ansible_collections.virtfleet.compute.plugins.filter.held_claims import held_claims
@@ -18,7 +18,6 @@ from ansible_collections.virtfleet.compute.plugins.filter.leftovers import lefto
 from ansible_collections.virtfleet.compute.plugins.filter.of_host import of_host
 from ansible_collections.virtfleet.compute.plugins.filter.plan import plan
 from ansible_collections.virtfleet.compute.plugins.filter.recorded import recorded
-from ansible_collections.virtfleet.compute.plugins.filter.silence import silence
 from ansible_collections.virtfleet.compute.plugins.filter.to_do import to_do
 
 WEB = {"name": "web", "uuid": "u-web", "state": "active", "spec_digest": "d1", "host": None}
@@ -87,7 +86,8 @@ def test_compare_asks_the_hosts_and_the_registry_where_a_host_is_silent():
     up = {"name": "kvm1", "up": True, "instances": [{**FOUND, "record": spec}], "extra": {"leftovers": ["u-db"]}}
     run = [web, {**web, "uuid": "u-db", "name": "db", "state": "absent"}, {**web, "uuid": "u-far", "name": "far"}]
     far = {**CLAIM, "uuid": "u-far", "name": "far", "record": spec}
-    told = compare(run, [up, {"name": "kvm3", "up": False}], [far])
+    hosts = [up, {"name": "kvm3", "up": False}]
+    told = compare(run, hosts, existing(hosts, [far]))
     assert [(one["todo"], one["host"]) for one in told] == [("none", "kvm1"), ("delete", "kvm1"), ("wait", "kvm3")]
 
 
