@@ -14,6 +14,7 @@ import time
 import pytest
 from host import CERTIFICATES, OvnHost, sh
 from machine import Machine
+from ovn_spec import BLUE, FLOATING, GROUPS, NETWORKS, OUTSIDE, RED, routers
 
 from ansible_collections.virtfleet.compute.plugins.module_utils import _ovsdb
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.trace import Place
@@ -24,27 +25,7 @@ from ansible_collections.virtfleet.compute.plugins.module_utils._ovn.row import 
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._request import networks, resolve
 
 NORTH = "/run/ovn/ovnnb_db.sock"
-OUTSIDE, FLOATING = "192.0.2.1", "192.0.2.50"
-RED, BLUE = "10.70.0.0/24", "10.71.0.0/24"
-NETWORKS = {
-    "red": {"type": "ovn", "dhcp": True, "dns_domain": "red.example", "subnets": [{"cidr": RED}]},
-    "blue": {"type": "ovn", "subnets": [{"cidr": BLUE}]},
-    "twin": {"type": "ovn", "subnets": [{"cidr": RED, "gateway": None}]},
-    "public": {
-        "type": "ovn",
-        "external": True,
-        "bridge": "br-ex",
-        "subnets": [{"cidr": "192.0.2.0/24", "gateway": OUTSIDE}],
-    },
-}
-ROUTERS = {
-    "edge": {"networks": ["red", "blue"], "external": "public", "external_ip": "192.0.2.10", "gateway_hosts": ["one"]}
-}
-GROUPS = {
-    "open": {"rules": [{"protocol": "icmp"}, {"protocol": "tcp", "ports": 80}]},
-    "closed": {"rules": [{"protocol": "tcp", "ports": 80, "remote_group": "friend"}]},
-    "friend": {"rules": [{"protocol": "icmp"}]},
-}
+ROUTERS = routers("one")
 PLACES = {
     "red-1": ("one", "red", "10.70.0.11", "open"),
     "red-2": ("two", "red", "10.70.0.12", "open"),

@@ -24,11 +24,10 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "port"))
 
 from labs import Lab
 from machine import PUMP
+from ovn_spec import FLOATING, GROUPS, NETWORKS, OUTSIDE, routers
 
 PACKAGES = "openvswitch-switch ovn-host ovn-central openssl"
 HOSTS = ("kvm1", "kvm2")
-OUTSIDE = "192.0.2.1"
-FLOATING = "192.0.2.50"
 UPLINK = """
 /usr/share/openvswitch/scripts/ovs-ctl --system-id={name} start >/dev/null 2>&1
 ovs-vsctl br-exists br-phy && exit 0
@@ -44,30 +43,7 @@ ip address add $address dev br-phy; ip link set br-phy up; ip link set eth0 up
 nft add table netdev ovsdrop
 nft 'add chain netdev ovsdrop in {{ type filter hook ingress device eth0 priority 0; policy drop; }}'
 """
-NETWORKS = {
-    "red": {"type": "ovn", "dhcp": True, "dns_domain": "red.example", "subnets": [{"cidr": "10.70.0.0/24"}]},
-    "blue": {"type": "ovn", "subnets": [{"cidr": "10.71.0.0/24"}]},
-    "twin": {"type": "ovn", "subnets": [{"cidr": "10.70.0.0/24", "gateway": None}]},
-    "public": {
-        "type": "ovn",
-        "external": True,
-        "bridge": "br-ex",
-        "subnets": [{"cidr": "192.0.2.0/24", "gateway": OUTSIDE}],
-    },
-}
-ROUTERS = {
-    "edge": {
-        "networks": ["red", "blue"],
-        "external": "public",
-        "external_ip": "192.0.2.10",
-        "gateway_hosts": ["kvm1"],
-    }
-}
-GROUPS = {
-    "open": {"rules": [{"protocol": "icmp"}, {"protocol": "tcp", "ports": 80}]},
-    "closed": {"rules": [{"protocol": "tcp", "ports": 80, "remote_group": "friend"}]},
-    "friend": {"rules": [{"protocol": "icmp"}]},
-}
+ROUTERS = routers("kvm1")
 
 
 def instance(name, host, network, groups=("open",), **more):
