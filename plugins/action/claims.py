@@ -11,7 +11,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.vars import merge_hash
 
 from ..filter.merge_results import merge_results
-from ..plugin_utils._ahead import build
+from ..plugin_utils._ahead import build, wait
 from ..plugin_utils._run import fleet, handed_on, run_of
 from ..plugin_utils._runs import dead
 from ..plugin_utils._stage import why
@@ -82,6 +82,7 @@ class ActionModule(ActionBase):
 
     def claimed(self, args, task_vars):
         """Return what the module returned in the end."""
+        wait("claims")
         result = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
         if result.get("instances") is None and "module_stdout" in result:
             return {**result, "failed": True, "msg": why(MODULE, result)}

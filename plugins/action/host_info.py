@@ -12,6 +12,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._model.host import down
+from ..plugin_utils._ahead import wait
 from ..plugin_utils._stage import why
 
 
@@ -25,6 +26,7 @@ class ActionModule(ActionBase):
         """Return what the module returned, or the record of a host that is down."""
         super().run(tmp, task_vars)
         args = self._task.args
+        wait("host_info")
         try:
             result = self._execute_module(task_vars=task_vars)
         except AnsibleConnectionFailure as error:

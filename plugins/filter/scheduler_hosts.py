@@ -35,7 +35,7 @@ _value:
 """
 
 from ..module_utils._model.host import unpacked
-from ..plugin_utils._scheduler.hosts import FIELDS
+from ..plugin_utils._scheduler.fields import FIELDS
 
 # What the scheduler reads of a domain; the whole record of an instance would make its own record of the decision heavy.
 OF_INSTANCE = ("uuid", "name", "project_id", "vcpus", "memory_mb", "disk_gb")

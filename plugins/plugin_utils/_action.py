@@ -9,6 +9,7 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._model.volume_keys import is_locked, needed
+from ._ahead import wait
 from ._stage import cut_off, here, lost, made, merged, to_make, to_unmake, unmade, why
 
 
@@ -57,6 +58,7 @@ class StageAction(ActionBase):
         if not asked and not self.beside(args):
             return {"changed": False, "skipped": True, **self.handed_on(records)}
         stage = self._task.action.rpartition(".")[2]
+        wait(stage)
         try:
             result = self._execute_module(
                 module_name=self._task.action,

@@ -1,7 +1,7 @@
 # Copyright (c) The virtfleet.compute authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One connection to libvirt, and libvirt's errors in our words. Private to this collection."""
+"""One connection to libvirt, its errors in our words, and what is asked of all domains at once. Private."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ except ImportError:  # said in one sentence by `connect`, so that the modules ca
     libvirt = None
 
 SYSTEM = "qemu:///system"
+# libvirt's states in Nova's words (nova/compute/power_state.py), by number: BLOCKED runs, SHUTOFF is shutdown.
+POWER_STATES = ("nostate", "running", "running", "paused", "shutdown", "shutdown", "crashed", "suspended")
 
 
 def silent(_context: Any, _error: Any) -> None:
@@ -57,3 +59,18 @@ def connect(uri: str = SYSTEM) -> Iterator[Any]:
     finally:
         with contextlib.suppress(libvirt.libvirtError):
             connection.close()
+
+
+def listed(connection: Any) -> list[Any]:
+    """Return every domain of the host, in one call."""
+    with failing_to("list the domains"):
+        return connection.listAllDomains(0)
+
+
+def power_states(connection: Any, domains: list[Any]) -> dict[str, str]:
+    """Return the power state of each domain by uuid, in one call."""
+    if not domains:
+        return {}
+    with failing_to("read the state of the domains"):
+        stats = connection.domainListGetStats(domains, libvirt.VIR_DOMAIN_STATS_STATE, 0)
+    return {domain.UUIDString(): POWER_STATES[told.get("state.state", 0)] for domain, told in stats}

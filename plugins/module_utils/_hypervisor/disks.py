@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._xml.tree import parse
-from .connection import failing_to, is_gone, libvirt
-from .domains import listed
+from .connection import failing_to, is_gone, libvirt, listed
 
 
 def disk_files(connection: Any) -> list[tuple[str, str, tuple[str, ...]]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._model.changes import cards_now
-from .._model.domain import POWER_STATES, Domain, Plan
+from .._model.domain import Domain, Plan
 from .._model.errors import ItemError
 from .._model.instance import Instance
 from .._xml import read as xml
@@ -21,7 +21,7 @@ from .._xml.devices import console_path
 from .._xml.domain import Guest, domain_xml
 from .._xml.metadata import NOVA, OURS, bare, nova_element, our_element
 from . import cards, secrets, volumes
-from .connection import failing_to, is_gone, libvirt
+from .connection import POWER_STATES, failing_to, is_gone, libvirt, listed, power_states
 from .ports import unplugged
 
 POLL = 0.1  # seconds between two looks at a state
@@ -50,15 +50,6 @@ class World:
     holders: dict[str, str]
 
 
-def power_states(connection: Any, domains: list[Any]) -> dict[str, str]:
-    """Return the power state of each domain by uuid, in one call."""
-    if not domains:
-        return {}
-    with failing_to("read the state of the domains"):
-        stats = connection.domainListGetStats(domains, libvirt.VIR_DOMAIN_STATS_STATE, 0)
-    return {domain.UUIDString(): POWER_STATES[told.get("state.state", 0)] for domain, told in stats}
-
-
 def describe(domain: Any, power_state: str) -> Domain | None:
     """Return what libvirt tells of a domain; None when it went away meanwhile."""
     try:
@@ -69,12 +60,6 @@ def describe(domain: Any, power_state: str) -> Domain | None:
         if is_gone(error):
             return None
         raise ItemError(f"Failed to read domain {domain.name()}: {error.get_error_message()}")
-
-
-def listed(connection: Any) -> list[Any]:
-    """Return every domain of the host, in one call."""
-    with failing_to("list the domains"):
-        return connection.listAllDomains(0)
 
 
 def read(connection: Any, uuids: Iterable[Any]) -> World:

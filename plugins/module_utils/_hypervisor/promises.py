@@ -11,10 +11,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from .._xml.metadata import remembered
-from .._xml.read import memory_mb, vcpus
+from .._xml.size import memory_mb, vcpus
 from .._xml.tree import parse
-from .connection import failing_to, is_gone, libvirt
-from .domains import listed, power_states
+from .connection import failing_to, is_gone, libvirt, listed, power_states
 
 GIB = 1 << 30
 QCOW2_HEADER = ">4sIQIIQ"  # magic, version, backing file offset and size, cluster bits, virtual size

@@ -15,9 +15,8 @@ from .._model.errors import ItemError
 from .._model.instance import Instance
 from .._xml.devices import console_path
 from .._xml.read import agent_connected
-from .connection import libvirt
+from .connection import libvirt, listed, power_states
 from .console import Console, last_words
-from .domains import listed, power_states
 from .probes import Arp, Ssh, first_address
 
 POLL = 0.2

@@ -10,15 +10,9 @@ from typing import Any
 from xml.etree import ElementTree
 
 from .._model.errors import ItemError
-
-try:
-    import libvirt
-except ImportError:
-    libvirt = None
+from .connection import POWER_STATES, libvirt, silent
 
 NAMESPACE = "urn:virtfleet:1"
-# virDomainState, by number, in Nova's words.
-POWER_STATES = ("nostate", "running", "running", "paused", "shutdown", "shutdown", "crashed", "suspended")
 
 
 def read_records(uri: str) -> list[dict[str, Any]]:
@@ -30,7 +24,7 @@ def read_records(uri: str) -> list[dict[str, Any]]:
         raise ItemError(
             "The Python bindings of libvirt are missing: install python3-libvirt, or libvirt-python with pip"
         )
-    libvirt.registerErrorHandler(lambda _context, _error: None, None)  # libvirt would print errors by itself
+    libvirt.registerErrorHandler(silent, None)
     try:
         connection = libvirt.openReadOnly(uri)
     except libvirt.libvirtError as error:

@@ -13,8 +13,8 @@ from .._model.errors import ItemError
 from .._model.trace import Place, Trace
 from .._xml.metadata import OURS, remembered
 from .._xml.tree import parse
-from .connection import failing_to, is_gone, libvirt
-from .domains import listed, undefine
+from .connection import failing_to, is_gone, libvirt, listed
+from .domains import undefine
 
 # Where the system's libvirtd keeps the definitions of secrets, whose dates tell their age.
 SECRETS = "/etc/libvirt/secrets"

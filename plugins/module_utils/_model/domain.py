@@ -16,8 +16,6 @@ from .changes import Change, card_steps, differences, drift, plug_steps
 from .errors import ItemError
 from .instance import Instance
 
-# libvirt's states in Nova's words (nova/compute/power_state.py), by number: BLOCKED runs, SHUTOFF is shutdown.
-POWER_STATES = ("nostate", "running", "running", "paused", "shutdown", "shutdown", "crashed", "suspended")
 OFF = ("shutdown", "crashed")
 TO_ACTIVE = {
     "running": "",

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from .._bulk import Outcome, attempt, failed
 from .._model.errors import ItemError
 from . import (
     cuts,
-    dhcp,
     dnsmasq,
     floating,
     integration,
@@ -37,6 +36,7 @@ from .backends import backend, links_of, settings_of, tap
 from .host import Host, World, read
 from .links import Link
 from .port import Port, of_record, to_dict
+from .standing import differences
 
 
 def ports_of(world: World, record: dict[str, Any]) -> list[Port]:
@@ -58,57 +58,6 @@ def check(world: World, port: Port) -> None:
     owner = world.taps.get(port.tap, port.id)
     if owner != port.id:
         raise ItemError(f"tap {port.tap} of port {port.id} is that of port {owner} already: use another name")
-
-
-def differences(world: World, ports: list[Port]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what is not as it should be, before and after; both are empty when everything stands."""
-    before: dict[str, Any] = {}
-    after: dict[str, Any] = {}
-
-    def differ(kind: str, name: str, old: Any, new: Any) -> None:
-        before.setdefault(kind, {})[name] = old
-        after.setdefault(kind, {})[name] = new
-
-    for port in ports:
-        known = world.saved.get(port.id)
-        if known != port:
-            differ("ports", port.id, to_dict(known) if known else None, to_dict(port))
-    for link in links_of(world.below, ports):
-        actual = links.read(link, world.addresses)
-        if actual != link:
-            differ("links", link.name, asdict(actual) if actual else None, asdict(link))
-    for path, value in settings.differing(settings_of(ports)).items():
-        differ("settings", path, value, settings_of(ports)[path])
-    limited = qos.concerned(ports, world.saved)
-    limits = {name: one for port in limited for name, one in qos.wanted(port).items()}
-    has = qos.actual(limited) if limited else {}
-    if has != limits:
-        before["qos"], after["qos"] = qos.words(has), qos.words(limits)
-    floats, has = floating.wanted(ports, world.addresses), floating.actual(ports, world.addresses)
-    if floats != has:
-        before["floating"], after["floating"] = has, floats
-    access, switched = ovs.wanted(ports), ovs.actual(port.tap for port in ovs.of(ports))
-    if access != switched:
-        before["ovs"], after["ovs"] = ovs.words_of(switched), ovs.words_of(access)
-    want, have = tunnels.wanted(ports, world.told), tunnels.actual(ports)
-    if want != have:
-        before["tunnels"], after["tunnels"] = sorted(have - want), sorted(want - have)
-    for name, state in integration.differing(ports).items():
-        differ("switch", name, state and state["ids"], "installed by OVN")
-    for network, files in served(world, ports).items():
-        have = world.servers.get(dhcp.key_of(network)) or None
-        if files != have:
-            differ("dhcp", network, have, files)
-    if ports and not world.rules:
-        before["rules"], after["rules"] = ("changed or missing" if world.saved else "none"), "loaded"
-    return before, after
-
-
-def served(world: World, ports: list[Port]) -> dict[str, dict[str, str]]:
-    """Return the files of the DHCP servers of the ports' networks, with all ports of this host on them."""
-    networks = set(dhcp.served(ports))
-    mine = {**world.saved, **{port.id: port for port in ports}} if networks else {}
-    return dnsmasq.wanted([port for port in mine.values() if port.network in networks], world.told, world.run_dir)
 
 
 def facts(record: dict[str, Any], ports: list[Port], plugged: bool) -> dict[str, Any]:

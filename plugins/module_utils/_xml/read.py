@@ -11,31 +11,8 @@ from .._model.domain import Domain, Shape
 from .._model.instance import Instance
 from .devices import config_drive, disks
 from .metadata import remembered
+from .size import memory_mb, vcpus
 from .tree import parse
-
-UNITS = {
-    "b": 1,
-    "bytes": 1,
-    "KB": 10**3,
-    "k": 2**10,
-    "KiB": 2**10,
-    "MB": 10**6,
-    "M": 2**20,
-    "MiB": 2**20,
-    "G": 2**30,
-    "GiB": 2**30,
-}
-
-
-def memory_mb(root: Any) -> int:
-    """Return the memory a domain may use, in MiB; libvirt writes KiB but a document may say otherwise."""
-    node = root.find("memory")
-    return int(node.text) * UNITS.get(node.get("unit", "KiB"), 1024) // 2**20 if node is not None else 0
-
-
-def vcpus(root: Any) -> int:
-    """Return how many vCPUs a domain may have."""
-    return int(root.findtext("vcpu") or 1)
 
 
 def of(node: Any, tag: str, attribute: str) -> str:
