@@ -10,7 +10,9 @@ ansible    what Ansible itself takes: a playbook of as many pings as the run of 
 virtfleet  playbooks/boot.yml of this clone, all stages, and playbooks/delete.yml
 community  the modules of community.libvirt in a loop, as its users write it
 
-The guest is a boot sector that halts, so that no guest takes the processor from what is measured.
+The guest is a boot sector that halts, so that no guest takes the processor from what is measured; each measurement
+begins when the machine is idle, for the firmware of a hundred guests runs for seconds after the command that started
+them.
 Needs root, a compute host (`make hosts`) and, for `community`, a Python with the `ansible` package (--community).
 """
 
@@ -227,6 +229,28 @@ def ways(connection, python: str) -> dict[str, dict]:
     return table
 
 
+def busy(seconds: float) -> float:
+    """Return which part of the processors' time was used during the next seconds."""
+
+    def read() -> tuple[int, int]:
+        told = [int(word) for word in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+        return sum(told), told[3] + told[4]
+
+    total, idle = read()
+    time.sleep(seconds)
+    after, still = read()
+    return 1 - (still - idle) / max(after - total, 1)
+
+
+def until_idle(deadline: float = 60) -> None:
+    """Wait until the machine has nothing else to do; go on, with a word, if it never has."""
+    end = time.monotonic() + deadline
+    while busy(0.5) > 0.1:
+        if time.monotonic() > end:
+            print(f"the machine is still busy after {deadline:g} s: what follows is too long", flush=True)
+            return
+
+
 def measure(table: dict[str, dict], sizes: list[int], rounds: int, community_up_to: int) -> list[dict]:
     """Return one row per way, size, round and verb: {way, count, round, verb, seconds}."""
     rows = []
@@ -236,6 +260,7 @@ def measure(table: dict[str, dict], sizes: list[int], rounds: int, community_up_
                 if way == "community" and count > community_up_to:
                     continue
                 for verb in VERBS:
+                    until_idle()
                     begin = time.perf_counter()
                     verbs[verb](count)
                     rows.append(
