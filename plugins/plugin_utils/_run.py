@@ -34,3 +34,12 @@ def fleet(variables: Mapping[str, Any]) -> list[Record]:
     """Return the records of the hosts of group compute that stage host_info left, in the order of the group."""
     known = (variables["hostvars"].raw_get(host) for host in (variables["groups"].get("compute") or ()))
     return [one["virtfleet_host"] for one in known if one.get("virtfleet_host")]
+
+
+def what_hosts_did(variables: Mapping[str, Any], hosts: Iterable[str]) -> tuple[list[Record], list[str]]:
+    """Return what the stages left on these hosts, and which of the hosts did not come to the end."""
+    known = {host: variables["hostvars"].raw_get(host) for host in hosts}
+    return (
+        [one["virtfleet_here"] for one in known.values() if "virtfleet_here" in one],
+        [host for host, one in known.items() if not one.get("virtfleet_undo_done")],
+    )

@@ -1,0 +1,60 @@
+#!/usr/bin/python
+# Copyright (c) The virtfleet.compute authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: shares
+short_description: Takes out of a run what a host has to do
+description:
+  - Takes the records that the controller left in the C(virtfleet_run) of C(localhost).
+  - The stages that follow on the host find those of the host in C(virtfleet_here), where this task is to register them.
+attributes:
+  check_mode:
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    support: full
+    details:
+      - It never changes anything.
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+  platform:
+    description: Target OS/families that can be operated against.
+    support: full
+    platforms: posix
+  action:
+    description: Indicates this has a corresponding action plugin so it is executed on the controller.
+    support: full
+options:
+  instances:
+    description: Instance records of the whole run, in place of those that the controller left.
+    type: list
+    elements: dict
+seealso:
+  - plugin: virtfleet.compute.of_host
+    plugin_type: filter
+author:
+  - The virtfleet.compute authors (@virtfleet)
+"""
+
+EXAMPLES = r"""
+- name: Take the instances of this host
+  virtfleet.compute.shares:
+  register: virtfleet_here
+"""
+
+RETURN = r"""
+ansible_facts:
+  description: C(virtfleet_undo_done), false until the host has come to the end of its stages.
+  returned: success
+  type: dict
+  sample: {virtfleet_undo_done: false}
+instances:
+  description: The records of the host that have something left to do and have not failed, in the order of the run.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{name: web-1, todo: create, host: kvm1}]
+"""
