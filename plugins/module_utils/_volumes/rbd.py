@@ -9,10 +9,8 @@ virtfleet-<id in the cache>, imported once into the pool, with a protected snaps
 
 from __future__ import annotations
 
-import json
 import os
 import posixpath
-import subprocess
 import tempfile
 import uuid
 from dataclasses import replace
@@ -21,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from .._files import UNFINISHED
 from .._model.errors import ItemError
 from .._qemu_img import run as qemu_img
-from . import guest_format, tools
+from . import guest_format
+from .ceph import EXISTS, NO_SUCH, OURS, SNAPSHOT, access, discard, is_open, rbd, size_of
 from .file import check_base
 
 if TYPE_CHECKING:
@@ -30,12 +29,9 @@ if TYPE_CHECKING:
 FILES = False
 GROWS_OPEN = False
 FORMAT = "raw"
-SNAPSHOT = "base"
 MIB = 2**20
-SECONDS = 60  # until a cluster that does not answer is given up
 CONVERT_SECONDS = 3600  # of CPU
 CONVERT_SPACE = 16 * 2**30  # librbd reserves much address space for its threads
-NO_SUCH, EXISTS = 2, 17  # exit codes of rbd: the system's error numbers
 
 
 def place(name: str, identity: str, directory: str, pool: dict[str, Any]) -> str:
@@ -54,27 +50,27 @@ def prepare(volume: Volume, key: str = "") -> None:
     """A clone of the image, or a blank disk, is there under an unfinished name."""
     unfinished = volume.path + UNFINISHED
     if size_of(volume.pool, unfinished) is not None:
-        _rbd(volume.pool, ["rm", "--no-progress", unfinished], volume.name, NO_SUCH)
+        rbd(volume.pool, ["rm", "--no-progress", unfinished], volume.name, NO_SUCH)
     try:
         if volume.base:
             parent, size = _parent(volume)
-            _rbd(volume.pool, ["clone", f"{parent}@{SNAPSHOT}", unfinished], volume.name)
+            rbd(volume.pool, ["clone", f"{parent}@{SNAPSHOT}", unfinished], volume.name)
             if size < volume.size:
-                _rbd(
+                rbd(
                     volume.pool, ["resize", "--no-progress", "--size", _megabytes(volume.size), unfinished], volume.name
                 )
         elif volume.guest_format:
             _formatted(volume, unfinished)
         else:
-            _rbd(volume.pool, ["create", "--size", _megabytes(volume.size), unfinished], volume.name)
+            rbd(volume.pool, ["create", "--size", _megabytes(volume.size), unfinished], volume.name)
     except ItemError:
-        _rbd(volume.pool, ["rm", "--no-progress", unfinished], volume.name, NO_SUCH)
+        rbd(volume.pool, ["rm", "--no-progress", unfinished], volume.name, NO_SUCH)
         raise
 
 
 def publish(volume: Volume) -> None:
     """The prepared image has its name."""
-    _rbd(volume.pool, ["rename", volume.path + UNFINISHED, volume.path], volume.name)
+    rbd(volume.pool, ["rename", volume.path + UNFINISHED, volume.path], volume.name)
 
 
 def state(volume: Volume) -> str:
@@ -86,26 +82,26 @@ def state(volume: Volume) -> str:
 
 def in_use(volume: Volume) -> bool:
     """Return whether a client, on whatever host, has the image open."""
-    return bool(json.loads(_rbd(volume.pool, ["status", "--format", "json", volume.path], volume.name))["watchers"])
+    return is_open(volume.pool, volume.path)
 
 
 def grow(volume: Volume, size: int, key: str = "") -> None:
     """The image has at least that size, in whole MiB; one that has it already is not asked again, which fails."""
     if (size_of(volume.pool, volume.path) or 0) < size:
-        _rbd(volume.pool, ["resize", "--no-progress", "--size", _megabytes(size), volume.path], volume.name)
+        rbd(volume.pool, ["resize", "--no-progress", "--size", _megabytes(size), volume.path], volume.name)
 
 
 def remove(volume: Volume) -> bool:
     """The image is gone; one that is open somewhere is refused by the cluster."""
     found = [path for path in (volume.path, volume.path + UNFINISHED) if size_of(volume.pool, path) is not None]
     for path in found:
-        _rbd(volume.pool, ["rm", "--no-progress", path], volume.name, NO_SUCH)
+        rbd(volume.pool, ["rm", "--no-progress", path], volume.name, NO_SUCH)
     return bool(found)
 
 
 def opened(volume: Volume, path: str) -> str:
     """Return how qemu-img opens the volume at a path."""
-    user, conf = _access(volume.pool)
+    user, conf = access(volume.pool)
     pool, _slash, image = path.partition("/")
     return f"driver=raw,file.driver=rbd,file.pool={pool},file.image={image},file.user={user},file.conf={conf}"
 
@@ -124,15 +120,9 @@ def forget(volume: Volume) -> None:
     """Nothing is to be done: what is gone from the cluster is forgotten."""
 
 
-def size_of(pool: dict[str, Any], path: str) -> int | None:
-    """Return the size of an image in bytes, None if there is none."""
-    told = _rbd(pool, ["info", "--format", "json", path], path, NO_SUCH)
-    return json.loads(told)["size"] if told else None
-
-
 def parent_of(pool: dict[str, Any], image_id: str) -> str:
     """Return the name of the image in the pool that clones are made from."""
-    return f"{pool['pool']}/virtfleet-{image_id}"
+    return f"{pool['pool']}/{OURS}{image_id}"
 
 
 def _parent(volume: Volume) -> tuple[str, int]:
@@ -151,19 +141,17 @@ def _import_parent(volume: Volume, parent: str) -> None:
     own = f"{parent}.{uuid.uuid4().hex}{UNFINISHED}"
     try:
         _imported(volume, volume.base_format, volume.base, own)
-        _rbd(volume.pool, ["snap", "create", "--no-progress", f"{own}@{SNAPSHOT}"], volume.name)
-        _rbd(volume.pool, ["snap", "protect", f"{own}@{SNAPSHOT}"], volume.name)
-        _rbd(volume.pool, ["rename", own, parent], volume.name, EXISTS)
+        rbd(volume.pool, ["snap", "create", "--no-progress", f"{own}@{SNAPSHOT}"], volume.name)
+        rbd(volume.pool, ["snap", "protect", f"{own}@{SNAPSHOT}"], volume.name)
+        rbd(volume.pool, ["rename", own, parent], volume.name, EXISTS)
     finally:
         if size_of(volume.pool, own) is not None:
-            _rbd(volume.pool, ["snap", "unprotect", f"{own}@{SNAPSHOT}"], volume.name, NO_SUCH, 22)
-            _rbd(volume.pool, ["snap", "purge", "--no-progress", own], volume.name, NO_SUCH)
-            _rbd(volume.pool, ["rm", "--no-progress", own], volume.name, NO_SUCH)
+            discard(volume.pool, own)
 
 
 def _imported(volume: Volume, file_format: str, path: str, target: str) -> None:
     """The bytes of a file are an image of the cluster."""
-    user, conf = _access(volume.pool)
+    user, conf = access(volume.pool)
     arguments = ["convert", "-q", "-f", file_format, "-O", FORMAT, path, f"rbd:{target}:id={user}:conf={conf}"]
     qemu_img(arguments, f"copy {path} to {target}", CONVERT_SECONDS, CONVERT_SPACE)
 
@@ -178,20 +166,3 @@ def _formatted(volume: Volume, target: str) -> None:
 
 def _megabytes(size: int) -> str:
     return f"{-(-size // MIB)}M"
-
-
-def _access(pool: dict[str, Any]) -> tuple[str, str]:
-    return pool.get("user") or "libvirt", pool.get("conf") or "/etc/ceph/ceph.conf"
-
-
-def _rbd(pool: dict[str, Any], arguments: list[str], name: str, *harmless: int) -> str:
-    """Return what `rbd ARGUMENTS` printed; empty when it ended with a harmless code."""
-    user, conf = _access(pool)
-    what = f"volume {name}: rbd {arguments[0]}"
-    command = ["rbd", "--conf", conf, "--id", user, *arguments]
-    try:
-        hint = "rbd is not installed on this host: install ceph-common and qemu-block-extra"
-        done = tools.run(command, hint, timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        raise ItemError(f"{what} had no answer from the cluster of {conf} within {SECONDS} s: see ceph status")
-    return "" if done.returncode in harmless else tools.checked(done, what)

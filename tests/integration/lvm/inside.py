@@ -21,7 +21,9 @@ import uuid
 sys.path.insert(0, "/root/code")
 
 from plugins.module_utils._model.errors import ItemError
-from plugins.module_utils._volumes import alone, lvm, retype, stage
+from plugins.module_utils._model.trace import Place
+from plugins.module_utils._traces import sweep
+from plugins.module_utils._volumes import alone, group_traces, lvm, retype, stage
 
 MIB, GIB = 2**20, 2**30
 STATE, RUN = "/var/lib/virtfleet", "/run/virtfleet"
@@ -184,7 +186,32 @@ def many_thin_disks_of_one_image_are_snapshots(base: str, pool: dict) -> None:
         assert stage.withdraw(one, STATE, RUN).changed
 
 
+def what_is_left_in_the_group_is_found_and_swept(base: str, pool: dict) -> None:
+    """A disk of an instance that is gone goes; one that is open and a volume with a life of its own stay."""
+    owner, kept = (str(uuid.uuid5(uuid.NAMESPACE_URL, one)) for one in ("left", "kept"))
+    before = volumes()
+    for name in (f"{owner}_root", f"{owner}_swap.new", kept, "stranger"):
+        shell("lvcreate", "-q", "-y", "-Wy", "-Zy", "-L", "8M", "-n", name, "vg0")
+    place = Place(STATE, RUN, stores=({"backend": "lvm", **pool},))
+    found = {one.name: one for one in group_traces.find_volumes(place)}
+    assert set(found) == {f"vg0/{owner}_root", f"vg0/{owner}_swap.new", f"vg0/{kept}"}, found
+    assert all(0 <= one.age < 600 for one in found.values()), found
+    asked = [{"kind": "logical_volume", "name": name, "owner": ""} for name in found]
+    with open(f"/dev/vg0/{owner}_root", "rb"):
+        told = []
+        for one in asked:
+            try:
+                told.append(sweep(place, one, 0, False).changed)
+            except ItemError as error:
+                told.append(str(error))
+    assert sorted(map(str, told))[0] == "True" and len([one for one in told if one is not True]) == 2, told
+    assert sweep(place, asked[list(found).index(f"vg0/{owner}_root")], 0, False).changed
+    assert volumes() - before == {kept, "stranger"}
+    shell("lvremove", "-f", "-y", f"vg0/{kept}", "vg0/stranger")
+
+
 BOTH = (
+    what_is_left_in_the_group_is_found_and_swept,
     a_root_disk_is_made_grown_and_removed,
     nobody_reads_what_another_guest_wrote,
     an_open_volume_grows_and_is_not_removed,
