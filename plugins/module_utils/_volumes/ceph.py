@@ -35,20 +35,32 @@ def access(pool: Pool) -> tuple[str, str]:
 
 def rbd(pool: Pool, arguments: list[str], name: str, *harmless: int) -> str:
     """Return what `rbd ARGUMENTS` printed; empty when it ended with a harmless code."""
+    done = _run(pool, arguments, name)
+    return "" if done.returncode in harmless else tools.checked(done, f"volume {name}: rbd {arguments[0]}")
+
+
+def tried(pool: Pool, arguments: list[str], name: str, *expected: int) -> int:
+    """Return with which of the expected codes, or 0, `rbd ARGUMENTS` ended."""
+    done = _run(pool, arguments, name)
+    if done.returncode not in expected:
+        tools.checked(done, f"volume {name}: rbd {arguments[0]}")
+    return done.returncode
+
+
+def _run(pool: Pool, arguments: list[str], name: str) -> subprocess.CompletedProcess[str]:
     user, conf = access(pool)
     what = f"volume {name}: rbd {arguments[0]}"
     command = ["rbd", "--conf", conf, "--id", user, *arguments]
     try:
         hint = "rbd is not installed on this host: install ceph-common and qemu-block-extra"
-        done = tools.run(command, hint, timeout=SECONDS)
+        return tools.run(command, hint, timeout=SECONDS)
     except subprocess.TimeoutExpired:
         raise ItemError(f"{what} had no answer from the cluster of {conf} within {SECONDS} s: see ceph status")
-    return "" if done.returncode in harmless else tools.checked(done, what)
 
 
-def names(pool: Pool) -> list[str]:
+def names(pool: Pool, name: str = "") -> list[str]:
     """Return the names of all images of the pool."""
-    return json.loads(rbd(pool, ["ls", "--format", "json", str(pool["pool"])], str(pool["pool"])))
+    return json.loads(rbd(pool, ["ls", "--format", "json", str(pool["pool"])], name or str(pool["pool"])))
 
 
 def size_of(pool: Pool, path: str) -> int | None:

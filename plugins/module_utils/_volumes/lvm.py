@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from .._files import UNFINISHED
 from .._model.errors import ItemError
 from .._qemu_img import run as qemu_img
-from . import guest_format, tools
+from . import guest_format, luks, tools
 from .file import check_base
 
 if TYPE_CHECKING:
@@ -52,11 +52,17 @@ def belongs(volume: Volume, directory: str) -> bool:
 
 
 def prepare(volume: Volume, key: str = "") -> None:
-    """A volume with what is in the image, or a blank one, is there under an unfinished name."""
+    """A volume with what is in the image, or a blank one, is there under an unfinished name.
+
+    An encrypted one is a whole copy, a little larger: the guest sees up to some MiB more than it was promised.
+    """
     unfinished = volume.path + UNFINISHED
     _remove(volume, unfinished)
     try:
-        if volume.base and volume.pool.get("thin_pool"):
+        if key:
+            _create(volume, unfinished, volume.size + luks.ROOM)
+            luks.made(volume, unfinished, _node(unfinished), key)
+        elif volume.base and volume.pool.get("thin_pool"):
             parent = _parent(volume)
             _lvm(volume, "lvcreate", "-y", "-kn", "-s", "-prw", "-n", posixpath.basename(unfinished), _named(parent))
             _extend(volume, unfinished, volume.size)
@@ -65,7 +71,7 @@ def prepare(volume: Volume, key: str = "") -> None:
             if volume.base:
                 check_base(volume)
                 _copy(volume, unfinished)
-        if volume.guest_format:
+        if volume.guest_format and not key:
             guest_format.write(volume, unfinished)
     except ItemError:
         _remove(volume, unfinished)
@@ -93,7 +99,7 @@ def in_use(volume: Volume) -> bool:
 
 def grow(volume: Volume, size: int, key: str = "") -> None:
     """The volume has at least that size, in whole extents."""
-    _extend(volume, volume.path, size)
+    _extend(volume, volume.path, size + (luks.ROOM if volume.encryption else 0))
 
 
 @dataclass(frozen=True)
@@ -143,13 +149,18 @@ def remove(volume: Volume) -> bool:
 
 def opened(volume: Volume, path: str) -> str:
     """Return how qemu-img opens the volume at a path."""
-    return f"driver=raw,file.driver=host_device,file.filename={path}"
+    return luks.options(_node(path), bool(volume.encryption))
+
+
+def _node(path: str) -> dict[str, str]:
+    return {"driver": "host_device", "filename": path}
 
 
 def remembered(volume: Volume) -> Volume | None:
     """Return the volume as LVM has it: it needs no other memory."""
     told = _told(volume, volume.path)
-    return replace(volume, size=min(told[0], volume.size) or told[0]) if told else None
+    size = told[0] - (luks.HEADER if volume.encryption else 0) if told else 0
+    return replace(volume, size=min(size, volume.size) or size) if told else None
 
 
 def remember(volume: Volume) -> None:

@@ -16,11 +16,11 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .._files import UNFINISHED
+from .._files import UNFINISHED, spoken
 from .._model.errors import ItemError
 from .._qemu_img import run as qemu_img
-from . import guest_format
-from .ceph import EXISTS, NO_SUCH, OURS, SNAPSHOT, access, discard, is_open, rbd, size_of
+from . import guest_format, luks
+from .ceph import EXISTS, INVALID, NO_SUCH, OURS, SNAPSHOT, access, discard, is_open, names, rbd, size_of, tried
 from .file import check_base
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 FILES = False
 GROWS_OPEN = False
 FORMAT = "raw"
-MIB = 2**20
+MIB, GIB = 2**20, 2**30
 CONVERT_SECONDS = 3600  # of CPU
 CONVERT_SPACE = 16 * 2**30  # librbd reserves much address space for its threads
 
@@ -47,24 +47,22 @@ def belongs(volume: Volume, directory: str) -> bool:
 
 
 def prepare(volume: Volume, key: str = "") -> None:
-    """A clone of the image, or a blank disk, is there under an unfinished name."""
+    """A clone of the image, or a blank disk, is there under an unfinished name; an encrypted one is a whole copy."""
     unfinished = volume.path + UNFINISHED
-    if size_of(volume.pool, unfinished) is not None:
-        rbd(volume.pool, ["rm", "--no-progress", unfinished], volume.name, NO_SUCH)
+    clones = bool(volume.base and not key)
+    if not clones and posixpath.basename(unfinished) in names(volume.pool, volume.name):
+        _rm(volume, unfinished)
     try:
-        if volume.base:
-            parent, size = _parent(volume)
-            rbd(volume.pool, ["clone", f"{parent}@{SNAPSHOT}", unfinished], volume.name)
-            if size < volume.size:
-                rbd(
-                    volume.pool, ["resize", "--no-progress", "--size", _megabytes(volume.size), unfinished], volume.name
-                )
+        if key:
+            luks.made(volume, _spelled(volume, unfinished), _node(volume, unfinished), key, CONVERT_SPACE)
+        elif clones:
+            _clone(volume, unfinished)
         elif volume.guest_format:
             _formatted(volume, unfinished)
         else:
             rbd(volume.pool, ["create", "--size", _megabytes(volume.size), unfinished], volume.name)
     except ItemError:
-        rbd(volume.pool, ["rm", "--no-progress", unfinished], volume.name, NO_SUCH)
+        _rm(volume, unfinished)
         raise
 
 
@@ -75,9 +73,8 @@ def publish(volume: Volume) -> None:
 
 def state(volume: Volume) -> str:
     """Return ready, prepared or missing."""
-    if size_of(volume.pool, volume.path) is not None:
-        return "ready"
-    return "missing" if size_of(volume.pool, volume.path + UNFINISHED) is None else "prepared"
+    there, name = names(volume.pool, volume.name), posixpath.basename(volume.path)
+    return "ready" if name in there else "prepared" if name + UNFINISHED in there else "missing"
 
 
 def in_use(volume: Volume) -> bool:
@@ -87,28 +84,33 @@ def in_use(volume: Volume) -> bool:
 
 def grow(volume: Volume, size: int, key: str = "") -> None:
     """The image has at least that size, in whole MiB; one that has it already is not asked again, which fails."""
-    if (size_of(volume.pool, volume.path) or 0) < size:
+    if (_length(volume) or 0) >= size:
+        return
+    if key:
+        luks.grown(volume, _node(volume, volume.path), size, key, CONVERT_SPACE)
+    else:
         rbd(volume.pool, ["resize", "--no-progress", "--size", _megabytes(size), volume.path], volume.name)
 
 
 def remove(volume: Volume) -> bool:
     """The image is gone; one that is open somewhere is refused by the cluster."""
-    found = [path for path in (volume.path, volume.path + UNFINISHED) if size_of(volume.pool, path) is not None]
+    there = names(volume.pool, volume.name)
+    found = [path for path in (volume.path, volume.path + UNFINISHED) if posixpath.basename(path) in there]
     for path in found:
-        rbd(volume.pool, ["rm", "--no-progress", path], volume.name, NO_SUCH)
+        _rm(volume, path)
     return bool(found)
 
 
 def opened(volume: Volume, path: str) -> str:
     """Return how qemu-img opens the volume at a path."""
-    user, conf = access(volume.pool)
-    pool, _slash, image = path.partition("/")
-    return f"driver=raw,file.driver=rbd,file.pool={pool},file.image={image},file.user={user},file.conf={conf}"
+    return luks.options(_node(volume, path), bool(volume.encryption))
 
 
 def remembered(volume: Volume) -> Volume | None:
     """Return the volume as the cluster has it: it needs no other memory."""
-    size = size_of(volume.pool, volume.path)
+    size = _length(volume)
+    if size is not None and volume.size <= size < volume.size + GIB:
+        size = volume.size or size  # it came from a device that was a little larger
     return None if size is None else replace(volume, size=size)
 
 
@@ -125,15 +127,45 @@ def parent_of(pool: dict[str, Any], image_id: str) -> str:
     return f"{pool['pool']}/{OURS}{image_id}"
 
 
-def _parent(volume: Volume) -> tuple[str, int]:
-    """Return the parent of the clone and its size; it is in the cluster from now on."""
+def _node(volume: Volume, path: str) -> dict[str, str]:
+    user, conf = access(volume.pool)
+    pool, _slash, image = path.partition("/")
+    return {"driver": "rbd", "pool": pool, "image": image, "user": user, "conf": conf}
+
+
+def _spelled(volume: Volume, path: str) -> str:
+    """Return an image as qemu-img makes one."""
+    user, conf = access(volume.pool)
+    return f"rbd:{path}:id={user}:conf={conf}"
+
+
+def _length(volume: Volume) -> int | None:
+    """Return how many bytes the guest sees, None if there is no such image."""
+    size = size_of(volume.pool, volume.path)
+    return size - luks.HEADER if size and volume.encryption else size
+
+
+def _rm(volume: Volume, path: str) -> None:
+    rbd(volume.pool, ["rm", "--no-progress", path], volume.name, NO_SUCH)
+
+
+def _clone(volume: Volume, target: str) -> None:
+    """A clone of the parent is there, in as few calls as can be: each of them finds the cluster anew."""
     parent = parent_of(volume.pool, posixpath.basename(volume.base).partition(".")[0])
-    size = size_of(volume.pool, parent)
-    if size is None:
+    command = ["clone", f"{parent}@{SNAPSHOT}", target]
+    code = tried(volume.pool, command, volume.name, NO_SUCH, EXISTS)
+    if code == EXISTS:  # of a run that was killed
+        _rm(volume, target)
+    elif code == NO_SUCH and size_of(volume.pool, parent) is None:
         check_base(volume)
         _import_parent(volume, parent)
-        size = size_of(volume.pool, parent) or 0
-    return parent, size
+    if code:
+        rbd(volume.pool, command, volume.name)
+    resize = ["resize", "--no-progress", "--size", _megabytes(volume.size), target]
+    if tried(volume.pool, resize, volume.name, INVALID):  # it has that size, or is larger
+        size = size_of(volume.pool, target) or 0
+        if size < volume.size:
+            raise ItemError(f"volume {volume.name}: its clone stays at {spoken(size)}")
 
 
 def _import_parent(volume: Volume, parent: str) -> None:
@@ -151,8 +183,7 @@ def _import_parent(volume: Volume, parent: str) -> None:
 
 def _imported(volume: Volume, file_format: str, path: str, target: str) -> None:
     """The bytes of a file are an image of the cluster."""
-    user, conf = access(volume.pool)
-    arguments = ["convert", "-q", "-f", file_format, "-O", FORMAT, path, f"rbd:{target}:id={user}:conf={conf}"]
+    arguments = ["convert", "-q", "-f", file_format, "-O", FORMAT, path, _spelled(volume, target)]
     qemu_img(arguments, f"copy {path} to {target}", CONVERT_SECONDS, CONVERT_SPACE)
 
 

@@ -23,7 +23,7 @@ sys.path.insert(0, "/root/code")
 from plugins.module_utils._model.errors import ItemError
 from plugins.module_utils._model.trace import Place
 from plugins.module_utils._traces import sweep
-from plugins.module_utils._volumes import alone, group_traces, lvm, retype, stage
+from plugins.module_utils._volumes import alone, group_traces, luks, lvm, retype, stage
 
 MIB, GIB = 2**20, 2**30
 STATE, RUN = "/var/lib/virtfleet", "/run/virtfleet"
@@ -210,7 +210,37 @@ def what_is_left_in_the_group_is_found_and_swept(base: str, pool: dict) -> None:
     shell("lvremove", "-f", "-y", f"vg0/{kept}", "vg0/stranger")
 
 
+def encrypted_disks_are_opened_by_the_passphrase_alone(base: str, pool: dict) -> None:
+    luks.OPTIONS = "key-secret=key,iter-time=10"
+    kind, keys = {"encryption": "luks", "key": "safe"}, {"safe": "nobody reads this"}
+    one = instance(base, pool, "safe-1")
+    one["volumes"][0].update(kind)
+    item = {"name": "data", "id": str(uuid.uuid4()), "backend": "lvm", "size_gb": 0, "size_mb": 64, "pool": pool, **kind}
+    (root,) = stage.provide(one, STATE, RUN, keys).facts["volumes"]
+    data = alone.provide(item, STATE, RUN, keys).facts["path"]
+    assert b"VIRTFLEET" not in content(root["path"], 0, 66 * MIB)
+    assert locked(root["path"], "read -P 0x56 0 1", keys["safe"]) and not locked(root["path"], "read 0 512", "another")
+    assert locked(data, f"write -P 0x41 {64 * MIB - 512} 512", keys["safe"])
+    assert not alone.provide(item, STATE, RUN, {}).changed and not stage.provide(one, STATE, RUN, {}).changed
+    larger = {**item, "size_mb": 128}
+    assert alone.provide(larger, STATE, RUN, keys).changed and not alone.provide(larger, STATE, RUN, keys).changed
+    assert locked(data, f"read {128 * MIB - 512} 512", keys["safe"])
+    files = {**{key: larger[key] for key in ("name", "id", "size_gb", "size_mb")}, "backend": "qcow2"}
+    assert retype.retype({**files, "origin": {"backend": "lvm", "pool": pool, **kind}}, STATE, RUN, keys).changed
+    assert retype.retype({**larger, "origin": {"backend": "qcow2"}}, STATE, RUN, keys).changed
+    assert locked(data, f"read -P 0x41 {64 * MIB - 512} 512", keys["safe"])
+    assert stage.withdraw(one, STATE, RUN).changed and alone.withdraw(item, STATE, RUN).changed
+
+
+def locked(path: str, command: str, key: str) -> bool:
+    options = luks.options({"driver": "host_device", "filename": path}, True)
+    argv = ["qemu-io", "--object", "secret,id=key,file=/dev/stdin", "-c", command, "--image-opts", options]
+    done = subprocess.run(argv, input=key, capture_output=True, text=True, check=False)
+    return done.returncode == 0 and "Pattern verification failed" not in done.stdout
+
+
 BOTH = (
+    encrypted_disks_are_opened_by_the_passphrase_alone,
     what_is_left_in_the_group_is_found_and_swept,
     a_root_disk_is_made_grown_and_removed,
     nobody_reads_what_another_guest_wrote,
