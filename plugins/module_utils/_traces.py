@@ -34,7 +34,7 @@ class Kind:
 
     find: Find
     remove: Callable[[Place, Trace], None] | None = None
-    again: Callable[[Place, str], "Trace | None"] | None = None
+    again: Callable[[Place, str], Trace | None] | None = None
 
 
 KINDS: dict[str, Kind] = {

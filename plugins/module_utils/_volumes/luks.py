@@ -1,7 +1,7 @@
 # Copyright (c) The virtfleet.compute authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""LUKS on what is no file: QEMU encrypts a device, an image of a cluster or a server's disk. Private to this collection.
+"""LUKS on what is no file: QEMU encrypts a device, an image of a cluster or the disk of a server. Private.
 
 A node is how QEMU reaches the bytes: the options of its lowest driver. The passphrase is called `key`, and reaches
 qemu-img through a pipe.

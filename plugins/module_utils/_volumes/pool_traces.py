@@ -41,7 +41,9 @@ def remove_image(place: Place, trace: Trace) -> None:
     lock = instance_lock(place.run_dir, trace.owner or trace.volume or "images")
     with plainly(f"{trace.name} could not be removed"), locked(lock):
         found = ((store, image) for store in _stores(place) for image in ceph.names(store))
-        for store, path in [(store, f"{store['pool']}/{one}") for store, one in found if _label(store, one) == trace.name]:
+        for store, path in [
+            (store, f"{store['pool']}/{one}") for store, one in found if _label(store, one) == trace.name
+        ]:
             if ceph.is_open(store, path):
                 raise ItemError(f"{trace.name} is open somewhere: nothing was removed")
             ceph.discard(store, path)

@@ -154,12 +154,13 @@ def _clone(volume: Volume, target: str) -> None:
     parent = parent_of(volume.pool, posixpath.basename(volume.base).partition(".")[0])
     command = ["clone", f"{parent}@{SNAPSHOT}", target]
     code = tried(volume.pool, command, volume.name, NO_SUCH, EXISTS)
+    if code == NO_SUCH:
+        if size_of(volume.pool, parent) is None:
+            check_base(volume)
+            _import_parent(volume, parent)
+        code = tried(volume.pool, command, volume.name, EXISTS)
     if code == EXISTS:  # of a run that was killed
         _rm(volume, target)
-    elif code == NO_SUCH and size_of(volume.pool, parent) is None:
-        check_base(volume)
-        _import_parent(volume, parent)
-    if code:
         rbd(volume.pool, command, volume.name)
     resize = ["resize", "--no-progress", "--size", _megabytes(volume.size), target]
     if tried(volume.pool, resize, volume.name, INVALID):  # it has that size, or is larger

@@ -101,7 +101,11 @@ def test_the_audit_finds_what_is_left_in_the_pool_and_sweeps_what_is_known_to_be
     run, found = audited(cloud, cluster, spec)
     told = {one["name"].split("/")[1].split()[0]: one for one in found if one["what"] == "pool_image"}
     assert run.code == 2 and set(told) == {f"{owner}_root", f"{owner}_swap", volume}, run.output
-    assert {name: one["gc"] for name, one in told.items()} == {f"{owner}_root": True, f"{owner}_swap": False, volume: False}
+    assert {name: one["gc"] for name, one in told.items()} == {
+        f"{owner}_root": True,
+        f"{owner}_swap": False,
+        volume: False,
+    }
     assert "neither the registry nor virtfleet_volumes knows it" in told[volume]["evidence"]
     assert f"{owner}_root" in cluster.rbd("ls", POOL)
     audited(cloud, cluster, spec, "-e", "gc=true", "--check")

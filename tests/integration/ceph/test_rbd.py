@@ -163,7 +163,9 @@ def test_a_clone_takes_four_calls(cluster, host, monkeypatch):
     host.provide(host.instance(name()))
     calls = []
     real = ceph.tools.run
-    monkeypatch.setattr(ceph.tools, "run", lambda command, *words, **more: calls.append(command) or real(command, *words, **more))
+    monkeypatch.setattr(
+        ceph.tools, "run", lambda command, *words, **more: calls.append(command) or real(command, *words, **more)
+    )
     one = host.instance(name())
     host.provide(one)
     assert [command[5] for command in calls] == ["ls", "clone", "resize", "rename"]
@@ -201,9 +203,12 @@ def test_encrypted_disks_hold_what_they_should_for_who_has_the_passphrase_and_no
     assert encrypted(cluster, root, "read -P 0x56 0 1") and not encrypted(cluster, root, "read 0 512", "another")
     assert encrypted(cluster, root, f"read {2 * GIB - 512} 512") and not encrypted(cluster, root, f"read {2 * GIB} 512")
     assert encrypted(cluster, swap, "read -P 0x53 4086 1") and encrypted(cluster, data, "write -P 0x41 0 64k")
-    assert b"VIRTFLEET" not in subprocess.run(
-        ["rbd", "--conf", str(cluster.conf), "export", "--no-progress", root, "-"], check=True, capture_output=True
-    ).stdout[: 64 * MIB]
+    assert (
+        b"VIRTFLEET"
+        not in subprocess.run(
+            ["rbd", "--conf", str(cluster.conf), "export", "--no-progress", root, "-"], check=True, capture_output=True
+        ).stdout[: 64 * MIB]
+    )
     assert not host.provide(one, {}).changed
     one["volumes"][2]["size_gb"] = 3
     assert host.provide(one, keys).changed and not host.provide(one, keys).changed

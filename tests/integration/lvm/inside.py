@@ -215,7 +215,15 @@ def encrypted_disks_are_opened_by_the_passphrase_alone(base: str, pool: dict) ->
     kind, keys = {"encryption": "luks", "key": "safe"}, {"safe": "nobody reads this"}
     one = instance(base, pool, "safe-1")
     one["volumes"][0].update(kind)
-    item = {"name": "data", "id": str(uuid.uuid4()), "backend": "lvm", "size_gb": 0, "size_mb": 64, "pool": pool, **kind}
+    item = {
+        "name": "data",
+        "id": str(uuid.uuid4()),
+        "backend": "lvm",
+        "size_gb": 0,
+        "size_mb": 64,
+        "pool": pool,
+        **kind,
+    }
     (root,) = stage.provide(one, STATE, RUN, keys).facts["volumes"]
     data = alone.provide(item, STATE, RUN, keys).facts["path"]
     assert b"VIRTFLEET" not in content(root["path"], 0, 66 * MIB)
