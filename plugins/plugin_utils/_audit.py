@@ -181,6 +181,8 @@ def name_of(one: Record) -> str:
 EVERYWHERE = ("logical_port", "pool_image")
 # What several hosts see, and other fleets may have too: it is told once, and swept only if it is known to be ours.
 SHARED = ("pool_image",)
+# By how many seconds two clocks and two roundings may differ.
+SKEW = 5
 
 
 def without_domain(fleet: Fleet) -> Iterator[Found]:
@@ -256,8 +258,8 @@ def everybodys(fleet: Fleet, trace: Record, owner: str) -> tuple[str, str]:
     gone, words = fleet.gone_everywhere(owner), ", of an instance without a claim"
     if gone is None:
         return f"{words}; the registry has not logged that it is gone", "another fleet may have it"
-    if trace.get("old") is None or trace["old"] < gone:
-        return f"{words}; it was made after the registry logged that it is gone", "another fleet may have it"
+    if trace.get("old") is None or trace["old"] < gone + SKEW:
+        return f"{words}; it was not made before the registry logged that it is gone", "another fleet may have it"
     return f"{words}; the registry logged that it is gone", ""
 
 

@@ -210,9 +210,11 @@ def main() -> None:
     finally:
         if not options.keep:
             lab("down")
-    report["goals"] = goals(report)
     options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "bench.json").write_text(json.dumps(report, indent=1) + "\n")
+    kept = options.output / "bench.json"  # the parts that were not measured this time stay
+    report = {**(json.loads(kept.read_text()) if kept.exists() else {}), **report}
+    report["goals"] = goals(report)
+    kept.write_text(json.dumps(report, indent=1) + "\n")
     plot(report, options.output / "bench.png")
     for name, one in report["goals"].items():
         print(f"{'met   ' if one['met'] else 'MISSED'} {name}: {one['measured']} (goal {one['limit']})")

@@ -110,9 +110,9 @@ def test_the_audit_finds_what_is_left_in_the_pool_and_sweeps_what_is_known_to_be
     assert f"{owner}_root" in cluster.rbd("ls", POOL)
     audited(cloud, cluster, spec, "-e", "gc=true", "--check")
     assert f"{owner}_root" in cluster.rbd("ls", POOL)
-    audited(cloud, cluster, spec, "-e", "gc=true")
+    run, found = audited(cloud, cluster, spec, "-e", "gc=true")
     left = images(cluster)
-    assert f"{owner}_root" not in left and {f"{owner}_swap", volume} <= left
+    assert f"{owner}_root" not in left and {f"{owner}_swap", volume} <= left, run.output
     for one in (f"{owner}_swap", volume):
         cluster.rbd("rm", "--no-progress", f"{POOL}/{one}")
     assert not [one for one in audited(cloud, cluster, spec)[1] if one["what"] == "pool_image"]

@@ -194,6 +194,7 @@ def test_a_sweep_asks_for_guards_and_takes_what_could_be_guarded():
         ({}, HISTORY, False),  # another fleet may have it
         ({"old": 2 * DAY}, gone(DAY, "u9", "kvm2"), True),
         ({"old": 2 * DAY, "age": 60}, gone(DAY, "u9", "kvm2"), False),
+        ({"old": DAY + 1}, gone(DAY, "u9", "kvm2"), False),
         ({"old": 60 * 60}, gone(DAY, "u9", "kvm2"), False),  # of another fleet's instance of that name
         ({"old": None}, gone(DAY, "u9"), False),
     ],
