@@ -57,6 +57,8 @@ def prepare(volume: Volume, key: str = "") -> None:
     An encrypted one is a whole copy, a little larger: the guest sees up to some MiB more than it was promised.
     """
     unfinished = volume.path + UNFINISHED
+    if volume.id:
+        tools.refuse_displaced(volume, lambda path: bool(_told(volume, path)))
     _remove(volume, unfinished)
     try:
         if key:
@@ -82,6 +84,15 @@ def publish(volume: Volume) -> None:
     """The prepared volume has its name."""
     name = posixpath.basename(volume.path)
     _lvm(volume, "lvrename", volume.pool["volume_group"], name + UNFINISHED, name)
+
+
+def displace(volume: Volume) -> None:
+    """The prepared volume has the place of the one that was there."""
+    old, name = volume.path + tools.DISPLACED, posixpath.basename(volume.path)
+    _remove(volume, old)
+    _lvm(volume, "lvrename", volume.pool["volume_group"], name, name + tools.DISPLACED)
+    publish(volume)
+    _remove(volume, old)
 
 
 def state(volume: Volume) -> str:

@@ -22,6 +22,7 @@ from .._qemu_img import run as qemu_img
 from . import guest_format, luks
 from .ceph import EXISTS, INVALID, NO_SUCH, OURS, SNAPSHOT, access, discard, is_open, names, rbd, size_of, tried
 from .file import check_base
+from .tools import DISPLACED, refuse_displaced
 
 if TYPE_CHECKING:
     from .volume import Volume
@@ -50,8 +51,11 @@ def prepare(volume: Volume, key: str = "") -> None:
     """A clone of the image, or a blank disk, is there under an unfinished name; an encrypted one is a whole copy."""
     unfinished = volume.path + UNFINISHED
     clones = bool(volume.base and not key)
-    if not clones and posixpath.basename(unfinished) in names(volume.pool, volume.name):
-        _rm(volume, unfinished)
+    if not clones:
+        there = names(volume.pool, volume.name)
+        refuse_displaced(volume, lambda path: posixpath.basename(path) in there)
+        if posixpath.basename(unfinished) in there:
+            _rm(volume, unfinished)
     try:
         if key:
             luks.made(volume, _spelled(volume, unfinished), _node(volume, unfinished), key, CONVERT_SPACE)
@@ -69,6 +73,15 @@ def prepare(volume: Volume, key: str = "") -> None:
 def publish(volume: Volume) -> None:
     """The prepared image has its name."""
     rbd(volume.pool, ["rename", volume.path + UNFINISHED, volume.path], volume.name)
+
+
+def displace(volume: Volume) -> None:
+    """The prepared image has the place of the one that was there."""
+    old = volume.path + DISPLACED
+    rbd(volume.pool, ["rm", "--no-progress", old], volume.name, NO_SUCH)
+    rbd(volume.pool, ["rename", volume.path, old], volume.name)
+    publish(volume)
+    rbd(volume.pool, ["rm", "--no-progress", old], volume.name)
 
 
 def state(volume: Volume) -> str:

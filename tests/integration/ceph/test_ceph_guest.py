@@ -86,6 +86,36 @@ def test_what_goes_and_what_stays_and_no_file_is_needed_again(cloud, cluster, sp
     assert cached(image) == []
 
 
+def test_disks_in_the_cluster_are_backed_up_whole_and_restored(cloud, cluster, spec):
+    booted(cloud, spec, *DATA)
+    data = f"{POOL}/{naming.volume_id('default', 'vfc-data')}"
+    told = ("-e", f"names={NAME}", "-e", "backup=b1")
+    refused = cloud.play("backup.yml", *told, "-e", "kind=incremental", **spec)
+    assert refused.code == 2 and "has no incremental backup: disk" in refused.output, refused.output
+    made = cloud.play("backup.yml", *told, "-e", "kind=auto", **spec)
+    assert made.code == 0 and "was copied whole: disk" in made.output, made.output
+    virsh("destroy", NAME)
+    written(cluster, data, "write -P 65 0 64k")
+    root = f"{POOL}/{virsh('domuuid', NAME).strip()}_root"
+    written(cluster, root, "write -P 66 0 1M")
+    before = {one for one in images(cluster) if not one.startswith("virtfleet-")}
+    restored = cloud.play("restore.yml", *told, **spec)
+    assert restored.code == 0 and restored.changed == 1, restored.output
+    assert cloud.play("restore.yml", *told, **spec).changed == 0
+    written(cluster, data, "read -P 0 0 64k")
+    assert {one for one in images(cluster) if not one.startswith("virtfleet-")} == before
+    assert "parent" not in json.loads(cluster.rbd("info", "--format", "json", root))
+    booted(cloud, spec, *DATA)  # it starts from the restored disk
+    assert cloud.play("backup.yml", *told, "-e", "state=absent", **spec).code == 0
+
+
+def written(cluster, path, command):
+    """Do something to an image of the cluster, which must come to what is expected."""
+    url = f"rbd:{path}:id=admin:conf={cluster.conf}"
+    done = subprocess.run(["qemu-io", "-f", "raw", "-c", command, url], check=True, capture_output=True, text=True)
+    assert "verification failed" not in done.stdout
+
+
 def test_the_audit_finds_what_is_left_in_the_pool_and_sweeps_what_is_known_to_be_ours(cloud, cluster, spec):
     booted(cloud, spec)
     owner = virsh("domuuid", NAME).strip()
