@@ -8,6 +8,7 @@ The record is made here and not by a filter of the role: each worker, one a host
 
 from __future__ import annotations
 
+import ipaddress
 import time
 
 from ansible.errors import AnsibleConnectionFailure
@@ -19,6 +20,7 @@ from ..plugin_utils._run import run_of
 from ..plugin_utils._stage import why
 
 OPTIONS = ("virt_type", "host_ip", "state_dir", "run_dir", "whole", "packed", "uri")
+OF_THE_FLEET = ("virt_type", "state_dir", "run_dir")
 SETTINGS = (
     "cpu_allocation_ratio",
     "ram_allocation_ratio",
@@ -65,6 +67,8 @@ class ActionModule(ActionBase):
         known = {"name": task_vars["inventory_hostname"], "updated_at": now}
         begin = args.get("variables")
         if begin:
+            known["host_ip"] = address(self._templar.template(task_vars.get("ansible_host") or ""))
+            known.update(self.read("virtfleet_", OF_THE_FLEET, task_vars))
             known.update(self.read(begin, OPTIONS, task_vars))
             known["settings"] = self.read(begin, SETTINGS, task_vars)
             if "whole" not in known:
@@ -76,6 +80,14 @@ class ActionModule(ActionBase):
     def read(self, begin, names, task_vars):
         """Return what the variables with these names say, each with the same beginning."""
         return {name: self._templar.template(task_vars[begin + name]) for name in names if begin + name in task_vars}
+
+
+def address(where):
+    """Return where a host is reached if that is an address, as other hosts need it, and not a name."""
+    try:
+        return str(ipaddress.ip_address(where))
+    except ValueError:
+        return ""
 
 
 def cut_off(said):

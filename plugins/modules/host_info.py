@@ -63,6 +63,8 @@ options:
     description:
       - What the names of variables begin with from which all options and settings are taken that the task does not
         give, such as C(host_info_) for C(host_info_virt_type) and C(host_info_cpu_allocation_ratio).
+      - Where there is none, O(virt_type), O(state_dir) and O(run_dir) are C(virtfleet_virt_type),
+        C(virtfleet_state_dir) and C(virtfleet_run_dir), and O(host_ip) is C(ansible_host) if that is an address.
       - Then O(whole) is, without such a variable, what the run of this playbook is to delete.
     type: str
   state_dir:
@@ -266,13 +268,12 @@ host:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._files import instance_folders
+from ..module_utils._files import instance_folders, port_files
 from ..module_utils._host import memory
 from ..module_utils._hypervisor import host
 from ..module_utils._hypervisor.connection import connect
 from ..module_utils._model.errors import ItemError
-from ..module_utils._model.host import down, pack, port_ids, thinned, with_traces
-from ..module_utils._network import saved
+from ..module_utils._model.host import Look, down, pack, port_ids, thinned, with_traces
 
 OPTIONS = {
     "name": {"type": "str"},
@@ -292,8 +293,8 @@ OPTIONS = {
 def look(module, record):
     """Return what the host says of its ports; where they are unreadable, that all is as told."""
     directory = module.params["state_dir"]
-    if not saved.exist(directory):
-        return saved.Look(set(), set(), {})
+    if not port_files(directory):
+        return Look(set(), set(), {})
     # Half of all that this module is made of, and a host without ports does not need it.
     from ..module_utils._network import standing
     from ..module_utils._network.host import Host
@@ -302,7 +303,7 @@ def look(module, record):
         return standing.look(Host(directory, module.params["run_dir"]))
     except ItemError as error:
         module.warn(f"{module.params['name']}: whether ports are damaged is not known: {error}")
-        return saved.Look(set().union(*map(port_ids, record["instances"])), set(), {})
+        return Look(set().union(*map(port_ids, record["instances"])), set(), {})
 
 
 def main():

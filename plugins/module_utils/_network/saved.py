@@ -10,27 +10,12 @@ import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 from .._model.errors import ItemError
 from .port import Port, from_dict, to_dict
 
 # The folders: of ports, and of networks that are kept without any (kept.py).
 PORTS, NETWORKS = "ports", "networks"
-
-
-class Look(NamedTuple):
-    """What a host says of its ports.
-
-    Attributes:
-        standing: the ids of the ports that stand.
-        owners: the uuids of the instances that ports are saved of.
-        groups: the groups that rules of the ports name, each with the digest of the members that the host knows.
-    """
-
-    standing: set[str]
-    owners: set[str]
-    groups: dict[str, str]
 
 
 @contextlib.contextmanager
@@ -67,14 +52,6 @@ def folder(state_dir: str, kind: str = PORTS) -> str:
 def path_of(state_dir: str, port_id: str, kind: str = PORTS) -> str:
     """Return the file of a port."""
     return os.path.join(folder(state_dir, kind), f"{port_id}.json")
-
-
-def exist(state_dir: str) -> bool:
-    """Say whether the host has a saved port."""
-    try:
-        return any(name.endswith(".json") for name in os.listdir(folder(state_dir)))
-    except FileNotFoundError:
-        return False
 
 
 def contents(state_dir: str, kind: str = PORTS) -> dict[str, bytes]:

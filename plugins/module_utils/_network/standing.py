@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from .._model.host import Look
 from . import dhcp, dnsmasq, floating, integration, links, members, ovs, qos, saved, settings, tunnels
 from .backends import BACKENDS, links_of, settings_of
 from .host import Host, World, read
@@ -75,7 +76,7 @@ def standing(world: World) -> set[str]:
     return {port.id for port in ports if differences(world, [port]) == ({}, {})}
 
 
-def look(host: Host) -> saved.Look:
+def look(host: Host) -> Look:
     """Return what a host says of its ports.
 
     Where something is missing it is looked at again under the lock, for another run may be about to plug it.
@@ -85,4 +86,4 @@ def look(host: Host) -> saved.Look:
         with saved.lock(host.run_dir):
             world = read(host)
     owners = {port.uuid for port in world.saved.values()}
-    return saved.Look(standing(world), owners, members.digests(world.saved.values(), world.members))
+    return Look(standing(world), owners, members.digests(world.saved.values(), world.members))

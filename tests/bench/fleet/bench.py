@@ -140,7 +140,7 @@ def goals(report: dict) -> dict[str, dict]:
         cpu = median("host_info", "controller_cpu") / median("ping", "controller_cpu")
         goal("host_info / ping, CPU of the controller", cpu, 1.3)
     for row in report.get("story", ()):
-        if row["verb"] == "sizes":
+        if row["verb"] == "sizes" and "bytes" in row:
             goal(f"KB of a host's record with {row['guests'] // row['hosts']} guests", row["bytes"] / 1000, 20)
     for row in report.get("many", ()):
         if row["domains"] == 500:
