@@ -100,6 +100,7 @@ SOURCES = (
     "_network.ruleset",
     "_network.saved",
     "_network.settings",
+    "_network.standing",
     "_network.tunnels",
     "_network.unplug",
     "_network.vxlan",
