@@ -10,6 +10,7 @@ What names it knows are those of the whole network, as the controller tells them
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import ipaddress
 import re
@@ -98,10 +99,18 @@ def range_lines(tag: str, one: Range, mtu: int) -> list[str]:
     ]
 
 
+@functools.lru_cache(maxsize=64)
+def span(cidr: str) -> tuple[int, int]:
+    """Return the first and the last address of a range as numbers; all ports of a network ask for the same ones."""
+    network = ipaddress.IPv4Network(cidr)
+    return int(network[0]), int(network[-1])
+
+
 def leases(port: Any) -> list[str]:
     """Return the line that gives a port its address."""
-    inside = [ipaddress.IPv4Network(one.cidr) for one in port.served]
-    own = [one for one in port.addresses if ":" not in one and any(ipaddress.ip_address(one) in net for net in inside)]
+    inside = [span(one.cidr) for one in port.served]
+    numbers = [(one, int(ipaddress.IPv4Address(one))) for one in port.addresses if ":" not in one]
+    own = [one for one, number in numbers if any(first <= number <= last for first, last in inside)]
     name = [port.hostname] if HOSTNAME.fullmatch(port.hostname) else []
     return [",".join([port.mac, address, *name]) for address in own[:1]]
 

@@ -11,6 +11,7 @@ dead starts it again.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import pwd
 import signal
@@ -38,6 +39,7 @@ def folder(run_dir: str, key: str = "") -> str:
     return os.path.join(run_dir, "dhcp", key) if key else os.path.join(run_dir, "dhcp")
 
 
+@functools.lru_cache(maxsize=1)
 def user() -> str:
     """Return who the server becomes."""
     known = {one.pw_name for one in pwd.getpwall()}
@@ -52,6 +54,12 @@ def wanted(ports: Iterable[Port], known: Mapping[str, Members], run_dir: str) ->
     }
 
 
+def lines(port: Port, run_dir: str) -> set[str]:
+    """Return the lines that the files of its network's server have for a port, configuration included."""
+    files = dhcp.files([port], {}, folder(run_dir, dhcp.key_of(port.network)), user())
+    return {line for content in files.values() for line in content.splitlines()}
+
+
 def actual(run_dir: str) -> dict[str, dict[str, str]]:
     """Return the files of every server that runs, by key; of one that does not there are none."""
     return {key: files_of(run_dir, key) if pid_of(run_dir, key) and whole(key) else {} for key in keys(run_dir)}
@@ -62,7 +70,7 @@ def keys(run_dir: str) -> list[str]:
     found = set()
     with contextlib.suppress(OSError):
         found |= set(os.listdir(folder(run_dir)))
-    found |= {name[len(dhcp.LINK) :] for name, mark in links.ours().items() if f"{OURS}{mark}" == MARK}
+    found |= {name[len(dhcp.LINK) :] for name, mark in links.ours(dhcp.LINK).items() if f"{OURS}{mark}" == MARK}
     return sorted(found)
 
 
@@ -189,7 +197,7 @@ def stop(run_dir: str, key: str) -> None:
     """Nothing of the server is left: process, link, namespace and files."""
     end(run_dir, key)
     name = dhcp.LINK + key
-    if links.exists(name) and f"{OURS}{links.ours().get(name)}" == MARK:
+    if links.exists(name) and f"{OURS}{links.ours(name).get(name)}" == MARK:
         links.delete([name])
     if os.path.exists(os.path.join(NAMESPACES, name)):
         links.ip("netns", "delete", name)

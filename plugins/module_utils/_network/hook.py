@@ -69,6 +69,7 @@ except ItemError as error:
 SOURCES = (
     "_bulk",
     "_model.errors",
+    "_model.host",
     "_model.membership",
     "_model.qos",
     "_network.addresses4",
@@ -100,6 +101,7 @@ SOURCES = (
     "_network.ruleset",
     "_network.saved",
     "_network.settings",
+    "_network.standing",
     "_network.tunnels",
     "_network.unplug",
     "_network.vxlan",

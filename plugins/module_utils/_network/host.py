@@ -44,7 +44,8 @@ class World:
     `members` are those that rules know now, `told` the same with what the controller tells in this run.
     `kinds` are the networks whose links are in `below` already. `host_ip` is the address that the other hosts reach
     this one at. `warnings` are what went wrong beside the ports. `servers` are the files of the DHCP
-    servers that run (dnsmasq.py).
+    servers that run (dnsmasq.py), `serving` what is wrong with those that were asked about, and `tunnels` the
+    entries that vxlan networks have too much or too few, both asked for once (standing.py).
     """
 
     saved: dict[str, Port]
@@ -60,6 +61,8 @@ class World:
     told: dict[str, Members] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     servers: dict[str, dict[str, str]] = field(default_factory=dict)
+    serving: dict[str, str] = field(default_factory=dict)
+    tunnels: dict[tuple[Any, ...], list[tuple[bool, tuple[str, str, str, str]]]] = field(default_factory=dict)
     run_dir: str = ""
     host_ip: str = ""
     kinds: set[tuple[Any, ...]] = field(default_factory=set)

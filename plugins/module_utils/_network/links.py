@@ -138,9 +138,9 @@ def access_vlan(answer: str) -> int:
     return int(vlans[0]["vlan"]) if whole else -1
 
 
-def ours() -> dict[str, str]:
-    """Return the links that carry our mark: name -> what follows the mark."""
-    aliases = {name: attribute(name, "ifalias") for name in sorted(os.listdir(SYSFS))}
+def ours(prefix: str = "") -> dict[str, str]:
+    """Return the links that carry our mark: name -> what follows the mark; of those whose names begin so."""
+    aliases = {name: attribute(name, "ifalias") for name in sorted(os.listdir(SYSFS)) if name.startswith(prefix)}
     return {name: alias[len(OURS) :] for name, alias in aliases.items() if alias.startswith(OURS)}
 
 

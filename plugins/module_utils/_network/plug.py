@@ -41,10 +41,13 @@ from .standing import differences
 
 def ports_of(world: World, record: dict[str, Any]) -> list[Port]:
     """Return the ports of a record, those of vxlan with the address that this host carries them from."""
-    ports = of_record(record)
-    known = {port.id: port.local for port in world.saved.values()}
+
+    def local(port: Port) -> str:
+        return world.saved[port.id].local if port.id in world.saved else ""
+
     return [
-        replace(port, local=world.host_ip or known.get(port.id, "")) if port.type == "vxlan" else port for port in ports
+        replace(port, local=world.host_ip or local(port)) if port.type == "vxlan" else port
+        for port in of_record(record)
     ]
 
 

@@ -56,13 +56,13 @@ def path_of(state_dir: str, port_id: str, kind: str = PORTS) -> str:
 
 def contents(state_dir: str, kind: str = PORTS) -> dict[str, bytes]:
     """Return the files of a kind as they are, by the id of the port."""
-    found = {}
+    found, where = {}, folder(state_dir, kind)
     with contextlib.suppress(FileNotFoundError):
-        for name in sorted(os.listdir(folder(state_dir, kind))):
+        for name in sorted(os.listdir(where)):
             if not name.endswith(".json"):
                 continue
             try:
-                with open(f"{folder(state_dir, kind)}/{name}", "rb", buffering=0) as file:
+                with open(f"{where}/{name}", "rb", buffering=0) as file:
                     found[name[:-5]] = file.readall()
             except OSError as error:
                 raise unreadable(path_of(state_dir, name[:-5], kind), error)

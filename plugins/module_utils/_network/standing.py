@@ -45,25 +45,58 @@ def differences(world: World, ports: list[Port]) -> tuple[dict[str, Any], dict[s
     access, switched = ovs.wanted(ports), ovs.actual(port.tap for port in ovs.of(ports))
     if access != switched:
         before["ovs"], after["ovs"] = ovs.words_of(switched), ovs.words_of(access)
-    want, have = tunnels.wanted(ports, world.told), tunnels.actual(ports)
-    if want != have:
-        before["tunnels"], after["tunnels"] = sorted(have - want), sorted(want - have)
+    less, more = carried(world, ports)
+    if less or more:
+        before["tunnels"], after["tunnels"] = less, more
     for name, state in integration.differing(ports).items():
         differ("switch", name, state and state["ids"], "installed by OVN")
-    for network, files in served(world, ports).items():
-        have = world.servers.get(dhcp.key_of(network)) or None
-        if files != have:
-            differ("dhcp", network, have, files)
+    for network, mine in dhcp.served(ports).items():
+        old, new = served(world, network, mine)
+        if old != new:
+            differ("dhcp", network, old, new)
     if ports and not world.rules:
         before["rules"], after["rules"] = ("changed or missing" if world.saved else "none"), "loaded"
     return before, after
 
 
-def served(world: World, ports: list[Port]) -> dict[str, dict[str, str]]:
-    """Return the files of the DHCP servers of the ports' networks, with all ports of this host on them."""
-    networks = set(dhcp.served(ports))
-    mine = {**world.saved, **{port.id: port for port in ports}} if networks else {}
-    return dnsmasq.wanted([port for port in mine.values() if port.network in networks], world.told, world.run_dir)
+def carried(world: World, ports: list[Port]) -> tuple[list[tunnels.Entry], list[tunnels.Entry]]:
+    """Return the entries that the ports' vxlan networks should not have, and those that they lack; asked once each."""
+    found: set[tuple[bool, tunnels.Entry]] = set()
+    for key, port in tunnels.networks(ports).items():
+        if key not in world.tunnels:
+            want, have = tunnels.wanted([port], world.told), tunnels.actual([port])
+            world.tunnels[key] = [(one in want, one) for one in want ^ have]
+        found.update(world.tunnels[key])
+    return sorted(one for lacks, one in found if not lacks), sorted(one for lacks, one in found if lacks)
+
+
+def served(world: World, network: str, ports: list[Port]) -> tuple[list[str], list[str]]:
+    """Return what is not as it should be of the DHCP server of a network, before and after, in lines of its files.
+
+    Only those of the ports are compared: a host may be told of hundreds of one network, each by itself.
+    """
+    wrong = server_state(world, network)
+    old, new = {wrong} - {""}, {"as its ports need it"} if wrong else set()
+    have = world.servers.get(dhcp.key_of(network)) or {}
+    for port in ports:
+        known = world.saved.get(port.id)
+        if known != port:
+            same = known and known.network == network and known.served
+            before = dnsmasq.lines(known, world.run_dir) if same else set(have.get("conf", "").splitlines())
+            after = dnsmasq.lines(port, world.run_dir)
+            old, new = old | (before - after), new | (after - before)
+    return sorted(old), sorted(new)
+
+
+def server_state(world: World, network: str) -> str:
+    """Say what is wrong with the DHCP server of a network as the saved ports need it, empty for nothing; asked once."""
+    if network not in world.serving:
+        mine = [port for port in world.saved.values() if port.network == network]
+        want = dnsmasq.wanted(mine, world.told, world.run_dir).get(network)
+        have = world.servers.get(dhcp.key_of(network)) or None
+        wrong = "does not know what it should" if have else "does not run"
+        world.serving[network] = "" if want == have else wrong
+    return world.serving[network]
 
 
 def standing(world: World) -> set[str]:

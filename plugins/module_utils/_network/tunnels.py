@@ -28,12 +28,15 @@ EVERYBODY = "00:00:00:00:00:00"
 Entry = tuple[str, str, str, str]
 
 
+def networks(ports: Iterable[Port]) -> dict[tuple[Any, ...], Port]:
+    """Return a port of each vxlan network that the ports are on: what holds for it holds for all of them."""
+    return {(port.network, port.vni, port.bridge, port.local): port for port in ports if port.type == "vxlan"}
+
+
 def wanted(ports: Iterable[Port], known: Mapping[str, Members]) -> set[Entry]:
     """Return the entries that the ports need."""
     found: set[Entry] = set()
-    for port in ports:
-        if port.type != "vxlan":
-            continue
+    for port in networks(ports).values():
         for peer in known.get(tunnel(port.network), Members()).addresses:
             host, mac, *addresses = peer.split(" ")
             if host == port.local:

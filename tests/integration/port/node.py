@@ -68,6 +68,6 @@ class Node:
 def clean():
     """Take away every link and table that a test made."""
     for name in os.listdir("/sys/class/net"):
-        if name.startswith(("tap", "vfn")):
+        if name.startswith(("tap", "vfn", "vfx-", "vfi", "vfd-")):
             subprocess.run(["ip", "link", "delete", name], capture_output=True, check=False)
     sh("nft flush ruleset")

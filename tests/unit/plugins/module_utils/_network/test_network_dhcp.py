@@ -9,7 +9,8 @@ import pytest
 
 from ansible_collections.virtfleet.compute.plugins.module_utils._model import membership
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
-from ansible_collections.virtfleet.compute.plugins.module_utils._network import dhcp, port
+from ansible_collections.virtfleet.compute.plugins.module_utils._network import dhcp, dnsmasq, port, standing
+from ansible_collections.virtfleet.compute.plugins.module_utils._network.host import World
 from ansible_collections.virtfleet.compute.plugins.module_utils._network.members import Members, told
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._request import catalogue
 
@@ -99,3 +100,49 @@ def test_a_record_cannot_write_into_the_configuration():
 def test_a_saved_port_comes_back():
     made = port.from_record(record(), 0)
     assert port.from_dict(port.to_dict(made)) == made and made.served[0].server == "10.7.0.254"
+
+
+def world(*records, known=()):
+    """Return a host whose DHCP server knows what these records need."""
+    saved = {one.id: one for each in records for one in port.of_record(each)}
+    servers = dnsmasq.wanted(saved.values(), dict(known), "/run/d")
+    running = {dhcp.key_of(network): files for network, files in servers.items()}
+    return World(saved=saved, files={}, addresses={}, rules=1, told=dict(known), servers=running, run_dir="/run/d")
+
+
+def another():
+    made = record("db-1")
+    made["ports"][0].update(id=ID.replace("5f", "6f"), mac="52:54:00:00:00:02", addresses=[{"address": "10.7.0.11"}])
+    return made
+
+
+def differs(one, given):
+    return standing.served(one, "red", port.of_record(given))
+
+
+def test_only_lines_of_the_port_are_told_of_a_server_that_knows_the_others():
+    one = world(record())
+    assert differs(one, record()) == ([], [])
+    new = ["10.7.0.11 db-1.lab.example db-1", "52:54:00:00:00:02,10.7.0.11,db-1"]
+    assert differs(one, another()) == ([], new)
+    old, new = differs(world(record(), another()), {**another(), "hostname": "db-2"})
+    assert old == ["10.7.0.11 db-1.lab.example db-1", "52:54:00:00:00:02,10.7.0.11,db-1"] and len(new) == 2
+    dumb = record(dns_domain="other.example")
+    assert "domain=lab.example" in differs(one, dumb)[0] and "domain=other.example" in differs(one, dumb)[1]
+
+
+def test_a_server_that_is_not_as_the_saved_ports_need_it_is_wrong_for_each_of_them():
+    one = world(record(), another())
+    key = dhcp.key_of("red")
+    for have, says in (({}, "does not run"), ({**one.servers[key], "hosts": ""}, "does not know what it should")):
+        one.servers[key] = have
+        one.serving.clear()
+        assert differs(one, record()) == differs(one, another()) == ([says], ["as its ports need it"])
+    one = world(record())
+    one.told["names//red"] = Members(2, ("far-1 10.7.0.12",))
+    assert differs(one, record()) == (["does not know what it should"], ["as its ports need it"])
+
+
+def test_the_first_port_of_a_network_needs_all_of_its_server():
+    old, new = differs(world(), record())
+    assert old == [] and "dhcp-authoritative" in new and "52:54:00:00:00:01,10.7.0.10,web-1" in new
