@@ -99,7 +99,7 @@ ovn-test: $(BIN)/.test ## Run networks of OVN over two hosts: frames in namespac
 	@$(ROOT_RUN) pytest -v tests/integration/ovn/test_frames.py
 	@$(ROOT_RUN) pytest -v tests/integration/ovn/test_lab.py
 
-lvm-test: $(BIN)/.test ## Make, clone, grow and move disks in a volume group of a Debian that QEMU emulates (minutes)
+lvm-test: $(BIN)/.test ## Make, clone, grow and move disks in a volume group of a Debian that QEMU emulates, and start guests from them (half an hour)
 	@$(LAB_TOOLS)
 	@command -v mke2fs sfdisk qemu-img mformat qemu-system-x86_64 >/dev/null || $(SUDO) apt-get install -y -qq e2fsprogs fdisk mtools qemu-utils qemu-system-x86
 	@$(ROOT_RUN) pytest -v tests/integration/lvm
