@@ -19,6 +19,12 @@ options:
     description: Where the locks are.
     type: path
     default: /run/virtfleet
+  keys:
+    description:
+      - The passphrases of encrypted volumes, by their names. A disk is opened by one only while its guest is off; a
+        running guest has its own. The copy of an encrypted disk is encrypted with the same.
+    type: dict
+    default: {}
   uri:
     description: The libvirt connection.
     type: str

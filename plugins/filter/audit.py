@@ -38,6 +38,11 @@ options:
     description: How many seconds ago something must have been touched last for a sweep to take it.
     type: int
     default: 3600
+  volumes:
+    description: The ids of the volumes that the registry or the catalogue knows.
+    type: list
+    elements: str
+    default: []
 author:
   - The virtfleet.compute authors
 """

@@ -33,7 +33,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: C(instances), C(history), and C(dead), by cell the reason.
+  description: C(instances), C(volumes), C(history), and C(dead), by cell the reason.
   type: dict
 """
 

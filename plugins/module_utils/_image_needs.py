@@ -64,7 +64,8 @@ def _made(item: dict[str, Any]) -> Iterator[tuple[Any, list[dict[str, Any] | Non
 
     None stands for one that needs the image's file.
     """
-    pools = [(one, one.get("pool") if one.get("backend") == "rbd" else None) for one in item.get("volumes") or ()]
+    clones = (one.get("backend") == "rbd" and not one.get("encryption") for one in item.get("volumes") or ())
+    pools = [(one, one.get("pool") if clone else None) for one, clone in zip(item.get("volumes") or (), clones)]
     own = [pool for one, pool in pools if not one.get("image") and (one.get("boot_index") == 0)]
     yield wanted(item.get("image")), own or [None]
     for one, pool in pools:

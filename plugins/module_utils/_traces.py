@@ -22,6 +22,7 @@ from ._model.errors import ItemError
 from ._model.trace import Place, Trace
 from ._network import traces as network
 from ._ovn import traces as ovn
+from ._volumes import group_traces, pool_traces
 from ._volumes import traces as volumes
 
 Find = Callable[[Place], "list[Trace]"]
@@ -29,10 +30,11 @@ Find = Callable[[Place], "list[Trace]"]
 
 @dataclass(frozen=True)
 class Kind:
-    """How traces of one kind are found and, if they ever are, removed."""
+    """How traces of one kind are found and, if they ever are, removed; `again` finds one of them by its name."""
 
     find: Find
     remove: Callable[[Place, Trace], None] | None = None
+    again: Callable[[Place, str], Trace | None] | None = None
 
 
 KINDS: dict[str, Kind] = {
@@ -52,6 +54,8 @@ KINDS: dict[str, Kind] = {
     "folder": Kind(volumes.find_folders, volumes.remove_folder),
     "unfinished": Kind(volumes.find_unfinished, volumes.remove_unfinished),
     "disk": Kind(volumes.find_disks),
+    "pool_image": Kind(pool_traces.find_images, pool_traces.remove_image, pool_traces.find_again),
+    "logical_volume": Kind(group_traces.find_volumes, group_traces.remove_volume),
     "copy": Kind(backups.find_copies, backups.remove_copy),
     "image": Kind(images.find_images, images.remove_image),
 }
@@ -104,5 +108,7 @@ def _found(place: Place, asked: Mapping[str, Any]) -> Trace | None:
     if asked["kind"] == "domain":
         told = Trace("domain", asked["name"], asked.get("evidence") or "", "", owner=asked.get("owner") or "")
         return told if told.owner in place.domains else None
-    there = (one for one in KINDS[asked["kind"]].find(place) if one.name == asked["name"])
-    return next(there, None)
+    kind = KINDS[asked["kind"]]
+    if kind.again:
+        return kind.again(place, asked["name"])
+    return next((one for one in kind.find(place) if one.name == asked["name"]), None)

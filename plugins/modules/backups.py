@@ -11,8 +11,10 @@ short_description: Back up the disks of instances
 description:
   - A backup is all volumes of an instance as they were at one moment, qcow2 files beside a record with their digests.
   - A V(full) one lies on no other. An V(incremental) one has what changed since the last backup and lies on its files;
-    it becomes a full one where there is nothing to go on from, which is so for the first one, after a restore, for a
-    guest that is off, and for volumes that are V(raw).
+    where there is nothing to go on from it is refused with the reason. That is so for the first one, after a restore,
+    for a guest that is off, and where any of the volumes is encrypted or no qcow2 file.
+  - Volumes in Ceph, LVM and storage servers are copied whole, into qcow2 files as the others. Those of encrypted ones
+    are encrypted with the same passphrase.
   - A running guest is not paused, and its chain of disks is not changed, as libvirt's backup job (push) writes the copy
     and a checkpoint in the disk remembers what is written from then on. Only the checkpoint of the last backup is kept.
   - What a run that was killed left, a job, a checkpoint or half a file, is removed by the next one.
@@ -48,10 +50,17 @@ options:
         type: dict
         required: true
       kind:
-        description: Whether it is to go on from the last one.
+        description:
+          - Whether it is to go on from the last one.
+          - V(auto) is incremental where it can be, and else full, with the reason in C(why_full).
         type: str
-        choices: [full, incremental]
+        choices: [full, incremental, auto]
         default: full
+      volumes:
+        description: Whether it has V(all) volumes of the instance, or only those that are its V(own) and go with it.
+        type: str
+        choices: [all, own]
+        default: all
       quiesce:
         description:
           - Lets the guest agent freeze the file systems of a running guest for the moment of which the copy is.
@@ -119,6 +128,10 @@ backups:
       description: What it became. Only for one that is there.
       type: str
       sample: incremental
+    why_full:
+      description: Why one of kind V(auto) that was made now is a full one, or empty.
+      type: str
+      sample: ""
     parent:
       description: The backup that it lies on, or empty.
       type: str
@@ -150,7 +163,8 @@ from ..module_utils._model.errors import ItemError
 BACKUP = {
     "name": {"type": "str", "required": True},
     "instance": {"type": "dict", "required": True},
-    "kind": {"type": "str", "choices": ["full", "incremental"], "default": "full"},
+    "kind": {"type": "str", "choices": ["full", "incremental", "auto"], "default": "full"},
+    "volumes": {"type": "str", "choices": ["all", "own"], "default": "all"},
     "quiesce": {"type": "bool", "default": False},
 }
 OPTIONS = {
@@ -159,6 +173,7 @@ OPTIONS = {
     "directory": {"type": "path", "default": "/var/lib/virtfleet/backups"},
     "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
     "run_dir": {"type": "path", "default": "/run/virtfleet"},
+    "keys": {"type": "dict", "default": {}, "no_log": True},
     "uri": {"type": "str", "default": "qemu:///system"},
 }
 
@@ -170,15 +185,15 @@ def main():
     problem = unique_names(told)
     if problem:
         module.fail_json(msg=problem)
-    place = Place(*(module.params[key] for key in ("state_dir", "run_dir", "uri", "directory")))
+    place = Place(*(module.params[key] for key in ("state_dir", "run_dir", "uri", "directory", "keys")))
 
     def step(item):
         if present:
-            return backup.look(item, place) if module.check_mode else backup.provide(connection, item, place)
+            return (backup.look if module.check_mode else backup.provide)(connection, item, place)
         return (backup.look_removed if module.check_mode else backup.withdraw)(item, place)
 
     try:
-        with connect(place.uri) if present and not module.check_mode else contextlib.nullcontext() as connection:
+        with connect(place.uri) if present else contextlib.nullcontext() as connection:
             outcomes = each(items, step)
     except ItemError as error:
         module.fail_json(msg=str(error))

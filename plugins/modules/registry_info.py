@@ -30,7 +30,7 @@ options:
     description: What to read.
     type: list
     elements: str
-    choices: [instances, hosts, projects, actions, history]
+    choices: [instances, hosts, projects, actions, history, volumes]
     default: [instances, hosts, projects]
   records:
     description: Whether each instance also has its whole record.
@@ -191,6 +191,32 @@ history:
       description: By UUID and host the seconds since an instance is gone from a host.
       type: dict
       sample: {2c0fb7a4-6b3e-5d7c-9d8b-3f7b9a0c7d11: {kvm1: 7200}}
+volumes:
+  description: The volumes with a life of their own.
+  returned: when O(gather) has V(volumes)
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Its UUID.
+      type: str
+      sample: 5d7c0fb7-6b3e-5d7c-9d8b-3f7b9a0c7d11
+    project:
+      description: The project it is of.
+      type: str
+      sample: default
+    name:
+      description: Its name.
+      type: str
+      sample: db-data
+    host:
+      description: The host it is on; empty where all hosts see it.
+      type: str
+      sample: kvm1
+    instance:
+      description: UUID of the instance that has it, or null.
+      type: str
+      sample: 2c0fb7a4-6b3e-5d7c-9d8b-3f7b9a0c7d11
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -203,7 +229,7 @@ ARGUMENTS = {
     "gather": {
         "type": "list",
         "elements": "str",
-        "choices": ["instances", "hosts", "projects", "actions", "history"],
+        "choices": ["instances", "hosts", "projects", "actions", "history", "volumes"],
         "default": ["instances", "hosts", "projects"],
     },
     "records": {"type": "bool", "default": False},

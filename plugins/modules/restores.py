@@ -11,7 +11,9 @@ short_description: Give instances their disks of a backup back
 description:
   - The volumes of an instance are afterwards as they were at the moment of a backup. The instance must be off.
   - The files of the backup and of those it lies on are compared with their digests first. The new disks are written
-    beside the old ones, lie on no other file, and take their place when all of them are whole.
+    beside the old ones, lie on no other file, and take their place when all of them are whole. Only a disk of a storage
+    server, which has no place beside it, is written where it is.
+  - Volumes of the instance that the backup does not have stay as they are.
   - Restoring again changes nothing unless the guest was started in between.
 author: The virtfleet.compute authors (@virtfleet)
 extends_documentation_fragment:
@@ -108,6 +110,7 @@ OPTIONS = {
     "directory": {"type": "path", "default": "/var/lib/virtfleet/backups"},
     "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
     "run_dir": {"type": "path", "default": "/run/virtfleet"},
+    "keys": {"type": "dict", "default": {}, "no_log": True},
     "uri": {"type": "str", "default": "qemu:///system"},
 }
 
@@ -119,7 +122,7 @@ def main():
     problem = unique_names(told)
     if problem:
         module.fail_json(msg=problem)
-    place = Place(*(module.params[key] for key in ("state_dir", "run_dir", "uri", "directory")))
+    place = Place(*(module.params[key] for key in ("state_dir", "run_dir", "uri", "directory", "keys")))
     take = restore.look if module.check_mode else restore.provide
     try:
         with connect(place.uri) as connection:

@@ -56,6 +56,10 @@ options:
           - The guest is thawed even if this module is killed, and after 20 seconds in any case.
         type: bool
         default: false
+      plain:
+        description: Whether an encrypted volume may become an image in clear; it is refused otherwise.
+        type: bool
+        default: false
       host:
         description: What the host is called, for the entry of the catalogue; the host hands the image to others then.
         type: str
@@ -153,6 +157,7 @@ SNAPSHOT = {
     "instance": {"type": "dict"},
     "volume": {"type": "str", "default": "root"},
     "quiesce": {"type": "bool", "default": False},
+    "plain": {"type": "bool", "default": False},
     "host": {"type": "str", "default": ""},
 }
 OPTIONS = {
@@ -161,6 +166,7 @@ OPTIONS = {
     "directory": {"type": "path", "default": "/var/lib/virtfleet/snapshots"},
     "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
     "run_dir": {"type": "path", "default": "/run/virtfleet"},
+    "keys": {"type": "dict", "default": {}, "no_log": True},
     "uri": {"type": "str", "default": "qemu:///system"},
 }
 
@@ -173,7 +179,7 @@ def main():
     )
     if problem:
         module.fail_json(msg=problem)
-    place = Place(*(module.params[key] for key in ("state_dir", "run_dir", "uri", "directory")))
+    place = Place(*(module.params[key] for key in ("state_dir", "run_dir", "uri", "directory", "keys")))
 
     def step(item):
         if present:

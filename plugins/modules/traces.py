@@ -18,6 +18,7 @@ author:
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
   - virtfleet.compute.directories
+  - virtfleet.compute.stores
 attributes:
   check_mode:
     support: full
@@ -99,6 +100,9 @@ OPTIONS = {
     "grace": {"type": "int", "default": 3600},
     "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
     "run_dir": {"type": "path", "default": "/run/virtfleet"},
+    "stores": {"type": "list", "elements": "dict", "default": []},
+    "snapshots_directory": {"type": "path", "default": "/var/lib/virtfleet/snapshots"},
+    "backups_directory": {"type": "path", "default": "/var/lib/virtfleet/backups"},
     "uri": {"type": "str", "default": "qemu:///system"},
 }
 
@@ -108,7 +112,8 @@ def taken_away(module, connection):
     params, asked = module.params, module.params["traces"]
     outcomes, gone = {}, set()
     for position in ordered(asked):
-        now = place(connection, params["state_dir"], params["run_dir"])
+        copies = (params["snapshots_directory"], params["backups_directory"])
+        now = place(connection, params["state_dir"], params["run_dir"], params["stores"], (), copies)
         step = partial(sweep, now, grace=params["grace"], rehearse=module.check_mode, going=gone)
         one = attempt(asked[position], step)
         outcomes[position] = one

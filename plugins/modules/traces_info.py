@@ -18,6 +18,7 @@ author:
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
   - virtfleet.compute.directories
+  - virtfleet.compute.stores
 attributes:
   check_mode:
     support: full
@@ -31,6 +32,12 @@ options:
     description: The libvirt connection.
     type: str
     default: qemu:///system
+  known:
+    description:
+      - UUIDs of instances that some host has, and of their volumes; what all hosts see of these is left out.
+    type: list
+    elements: str
+    default: []
 seealso:
   - module: virtfleet.compute.traces
 """
@@ -50,7 +57,7 @@ traces:
   contains:
     kind:
       description: V(record), V(port), V(tap), V(missing), V(bridge), V(rules), V(secret), V(folder), V(unfinished),
-        V(disk) or V(image).
+        V(disk), V(image), V(pool_image), V(logical_volume) or V(copy), to name some.
       type: str
       sample: folder
     name:
@@ -78,6 +85,15 @@ traces:
     removable:
       description: Whether M(virtfleet.compute.traces) can take it away.
       type: bool
+    volume:
+      description: UUID of the volume with a life of its own that it is, or empty.
+      type: str
+stores:
+  description: The pools of Ceph and volume groups of LVM that were looked into.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{backend: rbd, pool: vms}]
 unread:
   description: By kind why it could not be looked at.
   returned: success
@@ -95,7 +111,11 @@ from ..module_utils._traces import look
 OPTIONS = {
     "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
     "run_dir": {"type": "path", "default": "/run/virtfleet"},
+    "stores": {"type": "list", "elements": "dict", "default": []},
+    "snapshots_directory": {"type": "path", "default": "/var/lib/virtfleet/snapshots"},
+    "backups_directory": {"type": "path", "default": "/var/lib/virtfleet/backups"},
     "uri": {"type": "str", "default": "qemu:///system"},
+    "known": {"type": "list", "elements": "str", "default": []},
 }
 
 
@@ -104,10 +124,14 @@ def main():
     params = module.params
     try:
         with connect(params["uri"]) as connection:
-            found, unread = look(place(connection, params["state_dir"], params["run_dir"]))
+            copies = (params["snapshots_directory"], params["backups_directory"])
+            where = (params["state_dir"], params["run_dir"], params["stores"], params["known"], copies)
+            here = place(connection, *where)
+            found, unread = look(here)
     except ItemError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, traces=[one.as_dict() for one in found], unread=unread)
+    stores = [dict(one) for one in here.stores]
+    module.exit_json(changed=False, traces=[one.as_dict() for one in found], unread=unread, stores=stores)
 
 
 if __name__ == "__main__":

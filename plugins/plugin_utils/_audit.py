@@ -37,6 +37,7 @@ class Fleet:
     claims: Mapping[str, Record]
     history: Mapping[str, Any] = field(default_factory=dict)
     grace: int = 3600
+    volumes: frozenset[str] = frozenset()  # the ids of those that registry or catalogue know
 
     @cached_property
     def answered(self) -> set[str]:
@@ -68,6 +69,10 @@ class Fleet:
         """Return for how many seconds the registry knows that the instance is gone from the host; None: it does not."""
         return (self.history.get("gone") or {}).get(uuid, {}).get(host)
 
+    def gone_everywhere(self, uuid: str) -> int | None:
+        """Return for how many seconds the registry knows that the instance is gone from every host it was on."""
+        return min(((self.history.get("gone") or {}).get(uuid) or {}).values(), default=None)
+
 
 def audit(
     hosts: Iterable[Record],
@@ -76,6 +81,7 @@ def audit(
     history: Record | None = None,
     keep: Mapping[str, Iterable[str]] | None = None,
     grace: int = 3600,
+    volumes: Iterable[str] = (),
 ) -> list[Found]:
     """Return all that does not fit together, in a fixed order.
 
@@ -86,18 +92,24 @@ def audit(
         history: what the registry's log says of instances that are gone.
         keep: by kind of trace the names that the inventory wants though nothing uses them now.
         grace: how many seconds ago something must have been touched last for a sweep to take it.
+        volumes: the ids of the volumes that the registry or the catalogue knows.
     """
     hosts = list(hosts)
     ours = [{**one, "host": host["name"]} for host in hosts for one in unpacked(host) if one.get("ours")]
-    fleet = Fleet(hosts, ours, {one["uuid"]: one for one in registry}, history or {}, grace)
+    attached = {disk["id"] for one in ours for disk in (one.get("record") or {}).get("volumes") or () if disk.get("id")}
+    claims = {one["uuid"]: one for one in registry}
+    fleet = Fleet(hosts, ours, claims, history or {}, grace, frozenset(volumes) | attached)
     found = [*silent(fleet), *twice(fleet), *unclaimed(fleet), *without_domain(fleet)]
     going: dict[str, set[str]] = {}
     for one in found:
         if one["what"] == "domain" and one["gc"]:
             going.setdefault(one["host"], set()).add(one["owner"])
+    seen: set[str] = set()
     for host, told in traces.items():
         found += unread(host, told)
-        found += strays(fleet, host, told, keep or {}, going.get(host, set()))
+        listed = [one for one in told.get("traces") or () if one["kind"] not in SHARED or one["name"] not in seen]
+        seen |= {one["name"] for one in listed if one["kind"] in SHARED}
+        found += strays(fleet, host, {"traces": listed}, keep or {}, going.get(host, set()))
     return sorted(found, key=lambda one: (one["host"], one["what"], one["name"]))
 
 
@@ -166,7 +178,11 @@ def name_of(one: Record) -> str:
 
 
 # What one host has of instances wherever they live.
-EVERYWHERE = ("logical_port",)
+EVERYWHERE = ("logical_port", "pool_image")
+# What several hosts see, and other fleets may have too: it is told once, and swept only if it is known to be ours.
+SHARED = ("pool_image",)
+# By how many seconds two clocks and two roundings may differ.
+SKEW = 5
 
 
 def without_domain(fleet: Fleet) -> Iterator[Found]:
@@ -188,6 +204,8 @@ def strays(
     for trace in told.get("traces") or ():
         owner, within = trace.get("owner") or "", trace.get("within") or ""
         at_work = {owner, within} & fleet.building
+        if trace.get("volume") in fleet.volumes:
+            continue
         if at_work or owner in here or trace["name"] in set(keep.get(trace["kind"]) or ()):
             continue
         claim = fleet.claims.get(owner)
@@ -213,8 +231,12 @@ def stray(fleet: Fleet, host: str, trace: Record, claim: Record | None) -> Found
 def whose(fleet: Fleet, host: str, trace: Record, claim: Record | None) -> tuple[str, str]:
     """Return what is known of the instance that a trace belongs to, and why a sweep must leave it, if it must."""
     owner = trace.get("owner")
+    if trace.get("volume") and not trace.get("removable", True):
+        return ", and neither the registry nor virtfleet_volumes knows it", "what is in it may be wanted"
     if not owner:
         return "", ""
+    if trace["kind"] in SHARED:
+        return everybodys(fleet, trace, owner)
     gone = fleet.gone(owner, host)
     if claim and claim["host"] == host:
         return f", of {claim['name']}, whose claim nobody settled", ""
@@ -226,6 +248,19 @@ def whose(fleet: Fleet, host: str, trace: Record, claim: Record | None) -> tuple
     if trace.get("old") is None or (fleet.history.get("age") or 0) < trace["old"]:
         return f"{words}; the registry is younger than this", "it may be all that is left of a guest of a lost registry"
     return f"{words}; the registry never had it", ""
+
+
+def everybodys(fleet: Fleet, trace: Record, owner: str) -> tuple[str, str]:
+    """Return the same of what other fleets might have made: it is left of ours only where the registry logged the end.
+
+    What was made after that is somebody else's, who has an instance of the same name.
+    """
+    gone, words = fleet.gone_everywhere(owner), ", of an instance without a claim"
+    if gone is None:
+        return f"{words}; the registry has not logged that it is gone", "another fleet may have it"
+    if trace.get("old") is None or trace["old"] < gone + SKEW:
+        return f"{words}; it was not made before the registry logged that it is gone", "another fleet may have it"
+    return f"{words}; the registry logged that it is gone", ""
 
 
 def guards(found: Iterable[Found], hosts: Iterable[str] | None = None) -> list[dict[str, str]]:

@@ -194,7 +194,7 @@ def in_cells(instances: Iterable[Mapping[str, Any]], cells: Iterable[Record]) ->
 
 
 def joined(results: Iterable[Mapping[str, Any]], strict: bool) -> Record:
-    """Return what the registries of all cells say as one: instances, history and which of them are dead.
+    """Return what the registries of all cells say as one: instances, volumes, history and which of them are dead.
 
     Raises ItemError if one cannot be read and may not be left out.
     """
@@ -212,7 +212,8 @@ def joined(results: Iterable[Mapping[str, Any]], strict: bool) -> Record:
     # What is younger than any of the registries may be of a time before it.
     ages = [history["age"] for history in told if history.get("age") is not None]
     history = {"now": max(nows), "age": min(ages), "gone": gone} if nows and ages else {}
-    return {"instances": [one for each in alive for one in each["instances"]], "history": history, "dead": dead}
+    listed = {key: [one for each in alive for one in each.get(key) or ()] for key in ("instances", "volumes")}
+    return {**listed, "history": history, "dead": dead}
 
 
 def of_dead(hosts: Iterable[Mapping[str, Any]], cells: Iterable[Record], dead: Mapping[str, str]) -> list[Record]:

@@ -25,13 +25,16 @@ done
 
 
 class Origin(http.server.ThreadingHTTPServer):
-    """A web server on this machine that the hosts reach; `sent` is bytes by path, `clients` who got them."""
+    """A web server on this machine that the hosts reach.
+
+    `sent` is bytes by path, `asked` how often anybody asked for one, `clients` who got them.
+    """
 
     daemon_threads = True
 
     def __init__(self):
         super().__init__((re.sub(r"0/16$", "1", NET), 0), Handler)
-        self.files, self.sent, self.clients = {}, {}, set()
+        self.files, self.sent, self.asked, self.clients = {}, {}, {}, set()
 
     def image(self, name, size=20 * MIB):
         """Publish an image and return its entry of the catalogue."""
@@ -44,6 +47,7 @@ class Origin(http.server.ThreadingHTTPServer):
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         body, server = self.server.files[self.path], self.server
+        server.asked[self.path] = server.asked.get(self.path, 0) + 1
         asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
         start = int(asked[1]) if asked else 0
         self.send_response(206 if asked else 200)
@@ -75,17 +79,20 @@ def table(run):
     return [re.split(r"\s{2,}", row) for row in rows if row and not row.startswith("total")]
 
 
-def test_guests_on_three_hosts_make_one_download(fleet, origin):
-    images = {"once": origin.image("once")}
-    web = instance("web", count=6, image="once")
+@pytest.mark.parametrize("hosts,more", [(1, {"host": "kvm2"}), (3, {})])
+def test_twenty_guests_of_a_new_image_on_one_host_and_on_three_make_one_download(fleet, origin, hosts, more):
+    name = f"once{hosts}"
+    images = {name: origin.image(name)}
+    web = instance("web", count=20, image=name, **more)
     run = fleet.boot(web, virtfleet_images=images)
     assert run.code == 0, run.output
-    assert len(set(fleet.running().values())) == 3
-    assert origin.sent == {"/once": 20 * MIB} and len(origin.clients) == 1
+    running = fleet.running()
+    assert len(running) == 20 and len(set(running.values())) == hosts
+    assert origin.asked == {f"/{name}": 1} and origin.sent == {f"/{name}": 20 * MIB} and len(origin.clients) == 1
     assert "token" not in run.output and not re.search(r"http://[^ ]+/[\w-]{40,}/", run.output)
     again = fleet.boot(web, virtfleet_images=images)
     assert (again.code, again.changed) == (0, 0), again.output
-    fleet.play("playbooks/delete.yml", "-e", "names=web-1,web-2,web-3,web-4,web-5,web-6")
+    assert origin.asked == {f"/{name}": 1}
 
 
 def test_images_yml_caches_lists_verifies_and_removes(fleet, origin):

@@ -35,9 +35,11 @@ def records(directory: str) -> list[Record]:
     return sorted((one for one in found if one), key=lambda one: (one.created_at, one.name))
 
 
-def look(item: dict[str, Any], place: Place) -> Outcome:
+def look(connection: Any, item: dict[str, Any], place: Place) -> Outcome:
     """Return what a run would do."""
     found = store.read(store_of(item, place), store.checked_name(item["name"]))
+    if found is None:
+        _why_full(_origin(connection, item, place), item, records(store_of(item, place)))
     return _outcome(item, found, changed=found is None)
 
 
@@ -45,7 +47,12 @@ def provide(connection: Any, item: dict[str, Any], place: Place) -> Outcome:
     """The backup is there; one of that name that is there already stays as it is."""
     with plainly("the backup could not be made"), locked(instance_lock(place.run_dir, item["instance"]["uuid"])):
         found = store.read(store_of(item, place), store.checked_name(item["name"]))
-        return _outcome(item, found or _make(connection, item, place), changed=found is None)
+        if found:
+            return _outcome(item, found, changed=False)
+        origin = _origin(connection, item, place)
+        source.abandon(origin, place)
+        why = _why_full(origin, item, records(store_of(item, place)))
+        return _outcome(item, _make(origin, item, place, whole=why), changed=True, why_full=why)
 
 
 def look_removed(item: dict[str, Any], place: Place) -> Outcome:
@@ -66,14 +73,18 @@ def withdraw(item: dict[str, Any], place: Place) -> Outcome:
         return outcome
 
 
-def _make(connection: Any, item: dict[str, Any], place: Place) -> Record:
+def _origin(connection: Any, item: dict[str, Any], place: Place) -> Source:
+    return source.find(connection, item["instance"], place, alone=item.get("volumes") != "own")
+
+
+def _make(origin: Source, item: dict[str, Any], place: Place, whole: str) -> Record:
+    """Make the backup; `whole` says why it cannot go on from the last one, if it is to."""
     directory, name = store_of(item, place), item["name"]
-    origin = source.find(connection, item["instance"], place)
-    source.abandon(origin, place)
     store.sweep(directory)
-    parent = _parent(origin, directory, item["kind"])
+    _tidy(origin, records(directory))
+    parent = None if whole or item["kind"] == "full" else records(directory)[-1]
     files = {volume: os.path.join(directory, f"{name}@{volume}.qcow2{UNFINISHED}") for volume in origin.volumes}
-    point = backup_job.PREFIX + name if _can_track(origin) else ""
+    point = "" if _untracked(origin) else backup_job.PREFIX + name
     try:
         how = {"since": backup_job.PREFIX + parent.name, "checkpoint": point} if parent else {"checkpoint": point}
         source.copy(origin, files, place, quiesce=item["quiesce"] and origin.running, **how)
@@ -91,20 +102,36 @@ def _make(connection: Any, item: dict[str, Any], place: Place) -> Record:
     return record
 
 
-def _can_track(origin: Source) -> bool:
-    """Say whether QEMU can keep in the disks what is written to them: qcow2 can, and only while it runs."""
-    return origin.running and all(one.format == "qcow2" for one in origin.volumes.values())
+def _untracked(origin: Source) -> str:
+    """Return why QEMU does not keep what is written to the disks: only plain qcow2 can, and only while it runs."""
+    other = [one.name for one in origin.volumes.values() if one.format != "qcow2"]
+    locked = [one.name for one in origin.volumes.values() if one.encryption]
+    if not origin.running:
+        return "the guest is off, and only a running one counts what it writes"
+    if other:
+        return f"disk {', '.join(other)} is no qcow2 file, and nothing else remembers what is written to it"
+    return f"disk {', '.join(locked)} is encrypted, and such a copy is always a whole one" if locked else ""
 
 
-def _parent(origin: Source, directory: str, kind: str) -> Record | None:
-    """Return the backup that an incremental one can go on from: the last one, if the guest still counts from it."""
-    if kind != "incremental" or not _can_track(origin):
-        return None
-    _tidy(origin, records(directory))
-    last = records(directory)[-1:]
-    if not last or backup_job.PREFIX + last[0].name not in backup_job.checkpoints(origin.domain):
-        return None
-    return last[0] if {one.volume for one in last[0].copies} == set(origin.volumes) else None
+def _why_full(origin: Source, item: dict[str, Any], known: list[Record]) -> str:
+    """Return why the backup cannot go on from the last one, empty if it can or need not; ItemError if it must."""
+    if item["kind"] == "full":
+        return ""
+    why = _untracked(origin) or _unrelated(origin, known[-1:])
+    if why and item["kind"] == "incremental":
+        told = f"{origin.name} has no incremental backup: {why}; nothing was copied"
+        raise ItemError(f"{told}: take kind full, or auto for a full one where it must be", fault="request")
+    return why
+
+
+def _unrelated(origin: Source, last: list[Record]) -> str:
+    """Return why the guest does not count from the last backup on."""
+    if not last:
+        return "there is no backup that it could go on from"
+    if backup_job.PREFIX + last[0].name not in backup_job.checkpoints(origin.domain):
+        return f"the guest does not count from the last backup {last[0].name} on, as after a restore or a stop"
+    different = {one.volume for one in last[0].copies} != set(origin.volumes)
+    return f"the last backup {last[0].name} is of other volumes" if different else ""
 
 
 def _laid_on(parent: Record | None, volume: str, path: str) -> Copy:
@@ -123,8 +150,8 @@ def _tidy(origin: Source, known: list[Record]) -> None:
         backup_job.forget(origin.domain, [one for one in backup_job.checkpoints(origin.domain) if one not in last])
 
 
-def _outcome(item: dict[str, Any], record: Record | None, changed: bool) -> Outcome:
-    facts = {"backup": item["name"]}
+def _outcome(item: dict[str, Any], record: Record | None, changed: bool, why_full: str = "") -> Outcome:
+    facts = {"backup": item["name"], "why_full": why_full}
     if record:
         kind = "incremental" if record.parent else "full"
         facts.update({"kind": kind, "parent": record.parent, "size": record.size, "quiesced": record.quiesced})

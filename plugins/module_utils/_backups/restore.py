@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 from .. import _qemu_img
@@ -14,17 +16,24 @@ from .._bulk import Outcome
 from .._files import UNFINISHED, instance_directory, instance_lock, locked, plainly, read_json, sync, write_whole
 from .._hypervisor import backup_job
 from .._model.errors import ItemError
+from .._model.volume import SERVED
+from .._model.volume_keys import passphrase
+from .._volumes import file, lvm, qcow2, raw, rbd
+from .._volumes.backends import BACKENDS
 from .._volumes.volume import RESTORED, Volume
 from . import source, store
 from .backup import records, store_of
-from .source import Place, Source
-from .store import Record
+from .source import COPY_SECONDS, Place, Source
+from .store import Copy, Record
+
+# How a prepared volume takes the place of one that is there, where it does not do so by getting its name.
+DISPLACE = {"rbd": rbd.displace, "lvm": lvm.displace}
 
 
 def look(connection: Any, item: dict[str, Any], place: Place) -> Outcome:
     """Return what a run would do."""
-    origin, _chain = _checked(connection, item, place)
-    return _outcome(item, changed=_note(origin, item["name"]) != read_json(_note_path(origin, place)))
+    origin, chain = _checked(connection, item, place)
+    return _outcome(item, changed=not _done(origin, chain[0], place))
 
 
 def provide(connection: Any, item: dict[str, Any], place: Place) -> Outcome:
@@ -32,18 +41,19 @@ def provide(connection: Any, item: dict[str, Any], place: Place) -> Outcome:
     lock = instance_lock(place.run_dir, item["instance"]["uuid"])
     with plainly("the backup could not be restored"), locked(lock):
         origin, chain = _checked(connection, item, place)
-        if _note(origin, item["name"]) == read_json(_note_path(origin, place)):
+        if _done(origin, chain[0], place):
             return _outcome(item, changed=False)
         for record in chain:
             _verify(record)
+        there = {copy.volume: origin.volumes[copy.volume] for copy in chain[0].copies}
         for copy in chain[0].copies:
-            _write(origin.volumes[copy.volume], copy.path)
-        for copy in chain[0].copies:
-            os.rename(origin.volumes[copy.volume].path + UNFINISHED, origin.volumes[copy.volume].path)
+            _write(there[copy.volume], copy, place.keys)
+        for volume in there.values():
+            DISPLACE.get(volume.backend, BACKENDS[volume.backend].publish)(volume)
         sync(os.path.dirname(_note_path(origin, place)))
         # The disks do not have the bitmaps of these any more: the next backup is a full one.
         backup_job.forget(origin.domain, backup_job.checkpoints(origin.domain), only_names=True)
-        write_whole(_note_path(origin, place), json.dumps(_note(origin, item["name"])).encode(), 0o600)
+        write_whole(_note_path(origin, place), json.dumps(_note(origin, chain[0])).encode(), 0o600)
         return _outcome(item, changed=True)
 
 
@@ -61,8 +71,14 @@ def _checked(connection: Any, item: dict[str, Any], place: Place) -> tuple[Sourc
         name = record.parent
     if origin.running:
         raise ItemError(f"{origin.name} runs: stop it first, with state: stopped and boot.yml", fault="request")
-    if {one.volume for one in chain[0].copies} != set(origin.volumes):
-        raise ItemError(f"backup {chain[0].name} is of other volumes than {origin.name} has", fault="request")
+    lost = [one.volume for one in chain[0].copies if one.volume not in origin.volumes]
+    if lost:
+        told = f"backup {chain[0].name} has the volume {', '.join(lost)} and {origin.name} has not: attach it first"
+        raise ItemError(told, fault="request")
+    for one in chain[0].copies:
+        if one.encrypted != bool(origin.volumes[one.volume].encryption):
+            told = f"volume {one.volume} of {origin.name} is {'plain' if one.encrypted else 'encrypted'}"
+            raise ItemError(f"{told}, and its copy in backup {chain[0].name} is not: retype it first", fault="request")
     return origin, chain
 
 
@@ -73,26 +89,63 @@ def _verify(record: Record) -> None:
             raise ItemError(f"{copy.path} was altered or is damaged: restore an earlier backup", fault="request")
 
 
-def _write(volume: Volume, path: str) -> None:
-    """The disk is written beside the one that is there, on no other file, and at least as large as that."""
-    unfinished = volume.path + UNFINISHED
-    if os.path.lexists(unfinished):
-        os.unlink(unfinished)
-    arguments = ["convert", "-f", "qcow2", "-O", volume.format, path, unfinished]
-    _qemu_img.run(arguments, f"restore {volume.path}", cpu_seconds=3600)
-    told = json.loads(
-        _qemu_img.run(["info", "-f", volume.format, "--output", "json", unfinished], f"inspect {unfinished}")
-    )
-    if told["virtual-size"] < volume.size:
-        _qemu_img.run(["resize", "-q", "-f", volume.format, unfinished, str(volume.size)], f"grow {unfinished}")
-    os.chmod(unfinished, 0o600)
-    sync(unfinished)
+def _write(volume: Volume, copy: Copy, keys: Mapping[str, Any]) -> None:
+    """The disk is written beside the one that is there, on no other file, and at least as large as that.
+
+    What a storage server has is written in its place, as there is no other.
+    """
+    backend, key = BACKENDS[volume.backend], passphrase(asdict(volume), keys)
+    source, what = _opened(copy), f"restore {volume.path}"
+    unfinished = volume.path + ("" if volume.backend in SERVED else UNFINISHED)
+    size = max(volume.size, copy.virtual_size)
+    if backend.FILES:
+        if os.path.lexists(unfinished):
+            os.unlink(unfinished)
+        formats = raw.LUKS if volume.format == "raw" and key else [volume.format, *(qcow2.LUKS if key else [])]
+        _convert(["-O", *formats, "--image-opts", source, unfinished], what, key)
+        if copy.virtual_size < size:
+            arguments = ["resize", "-q", "--image-opts", backend.opened(volume, unfinished), str(size)]
+            _qemu_img.run(arguments, f"grow {unfinished}", passphrase=key)
+        os.chmod(unfinished, 0o600)
+        sync(unfinished)
+        return
+    if volume.backend not in SERVED:
+        backend.prepare(replace(volume, size=size, base="", base_format="", guest_format=""), key)
+    _convert(["-n", "--image-opts", "--target-image-opts", source, backend.opened(volume, unfinished)], what, key)
 
 
-def _note(origin: Source, name: str) -> dict[str, Any]:
-    """Return what tells that nothing was written since: the disks with their times."""
-    states = {key: os.stat(one.path) for key, one in sorted(origin.volumes.items())}
-    return {"backup": name, "disks": {key: [one.st_size, one.st_mtime_ns] for key, one in states.items()}}
+def _convert(arguments: list[str], what: str, key: str) -> None:
+    _qemu_img.run(["convert", *arguments], what, cpu_seconds=COPY_SECONDS, address_space=0, passphrase=key)
+
+
+def _opened(copy: Copy) -> str:
+    """Return how qemu-img opens a copy, with those it lies on."""
+    return file.with_options("driver=qcow2" + (",encrypt.key-secret=key" if copy.encrypted else ""), copy.path)
+
+
+def _done(origin: Source, record: Record, place: Place) -> bool:
+    """Say whether the disks are as they were restored: files by their times, others by what is in them."""
+    if _note(origin, record) != read_json(_note_path(origin, place)):
+        return False
+    return all(_equal(origin.volumes[one.volume], one, place.keys) for one in record.copies)
+
+
+def _equal(volume: Volume, copy: Copy, keys: Mapping[str, Any]) -> bool:
+    """Say whether a disk that is no file holds what its copy holds."""
+    backend = BACKENDS[volume.backend]
+    if backend.FILES:
+        return True
+    arguments = ["compare", "-q", "--image-opts", _opened(copy), backend.opened(volume, volume.path)]
+    key, what = passphrase(asdict(volume), keys), f"compare {volume.path} with {copy.path}"
+    return _qemu_img.run(arguments, what, COPY_SECONDS, 0, passphrase=key, harmless=(1,)) is not None
+
+
+def _note(origin: Source, record: Record) -> dict[str, Any]:
+    """Return what tells that nothing was written since: the files with their times."""
+    named = [origin.volumes[one.volume] for one in record.copies]
+    states = {one.name: os.stat(one.path) for one in named if BACKENDS[one.backend].FILES}
+    disks = {name: [one.st_size, one.st_mtime_ns] for name, one in sorted(states.items())}
+    return {"backup": record.name, "disks": disks}
 
 
 def _note_path(origin: Source, place: Place) -> str:

@@ -62,15 +62,19 @@ def _found(item: dict[str, Any], place: Place) -> Record | None:
 
 def _make(connection: Any, item: dict[str, Any], place: Place) -> Record:
     name, volume = item["name"], item["volume"]
-    origin = source.find(connection, item["instance"], place, also_alone=True)
+    origin = source.find(connection, item["instance"], place)
     if volume not in origin.volumes:
         known = ", ".join(sorted(origin.volumes))
         raise ItemError(f"{origin.name} has no volume {volume!r}: it has {known}", fault="request")
+    plain = bool(item.get("plain"))
+    if origin.volumes[volume].encryption and not plain:
+        told = f"volume {volume} of {origin.name} is encrypted, and a snapshot is an image in clear"
+        raise ItemError(f"{told}: make a backup, which is encrypted too, or say plain: true", fault="request")
     source.abandon(origin, place)
     unfinished = os.path.join(place.directory, f"{name}.qcow2{UNFINISHED}")
     _remove(unfinished)
     try:
-        source.copy(origin, {volume: unfinished}, place, quiesce=item["quiesce"] and origin.running)
+        source.copy(origin, {volume: unfinished}, place, plain, quiesce=item["quiesce"] and origin.running)
         copy = store.examined(volume, unfinished)
     except ItemError:
         _remove(unfinished)

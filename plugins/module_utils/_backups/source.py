@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .. import _qemu_img
-from .._files import UNFINISHED, instance_directory, make_directory, regular, sync
+from .._files import UNFINISHED, instance_directory, make_directory, sync
 from .._hypervisor import backup_job
+from .._model import naming
 from .._model.errors import ItemError
+from .._model.volume_keys import passphrase
+from .._volumes import qcow2
 from .._volumes.backends import BACKENDS
-from .._volumes.volume import Volume, recorded
+from .._volumes.volume import GIB, Volume, recorded
+
+COPY_SECONDS = 24 * 3600  # of CPU
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,7 @@ class Place:
     run_dir: str
     uri: str
     directory: str  # of the snapshots, or of all backups
+    keys: Mapping[str, Any] = field(default_factory=dict)  # the passphrases of encrypted volumes
 
 
 @dataclass(frozen=True)
@@ -39,30 +46,31 @@ class Source:
     running: bool
 
 
-def find(connection: Any, instance: dict[str, Any], place: Place, also_alone: bool = False) -> Source:
-    """Return the instance with its volumes as the host recorded them; ItemError if its chain is not as we made it.
+def find(connection: Any, instance: dict[str, Any], place: Place, alone: bool = True) -> Source:
+    """Return the instance with its volumes; ItemError if one of them is not where it should be.
 
-    Those with a life of their own only if asked for.
+    Those with a life of their own that it has now are among them if asked for.
     """
     name, uuid = instance["name"], instance["uuid"]
     domain = backup_job.find(connection, uuid, name)
     volumes = recorded(instance_directory(place.state_dir, uuid))
-    gone = [one.path for one in volumes.values() if regular(one.path) is None]
+    if alone:
+        volumes = {**_alone(domain), **volumes}
+    gone = [one.path for one in volumes.values() if BACKENDS[one.backend].state(one) != "ready"]
     if gone or not volumes:
         raise ItemError(f"{name} has no disk {', '.join(gone) or 'on record'}: nothing was copied")
-    if also_alone:
-        volumes = {**_alone(domain), **volumes}
     return Source(name, uuid, domain, volumes, backup_job.runs(domain))
 
 
 def _alone(domain: Any) -> dict[str, Volume]:
-    """Return the volumes of the instance that have a life of their own and are files, by name."""
+    """Return the volumes of the instance that have a life of their own, by name, as its domain remembers them."""
     found = {}
     for one in backup_job.volumes(domain):
-        if one.id and BACKENDS[one.backend].FILES:
-            known = Volume(one.name, one.backend, one.format, one.path, 0, id=one.id, pool=one.pool)
+        if one.id:
+            words = {"id": one.id, "pool": one.pool, "encryption": one.encryption, "key": one.key}
+            known = Volume(one.name, one.backend, one.format, one.path, one.size_gb * GIB, **words)
             found[one.name] = BACKENDS[one.backend].remembered(known) or known
-    return {name: one for name, one in found.items() if regular(one.path)}
+    return found
 
 
 def abandon(source: Source, place: Place) -> None:
@@ -71,35 +79,47 @@ def abandon(source: Source, place: Place) -> None:
         backup_job.abandon(source.domain, [place.directory])
 
 
-def copy(source: Source, files: dict[str, str], place: Place, **how: Any) -> None:
-    """Each named volume is in its file, all as of one moment. A guest that runs goes on."""
-    closed = [name for name in files if source.volumes[name].encryption]
-    if closed:
-        told = f"{source.name} has the encrypted disk {', '.join(closed)}, and a copy of it would be in clear"
-        raise ItemError(f"{told}: nothing was copied", fault="request")
+def copy(source: Source, files: dict[str, str], place: Place, plain: bool = False, **how: Any) -> None:
+    """Each named volume is in its file, all as of one moment. A guest that runs goes on.
+
+    The file of an encrypted volume is encrypted with its passphrase, unless it is asked for in clear.
+    """
     _room(source, list(files), place.directory)
     for path in files.values():
         make_directory(os.path.dirname(path))
     if source.running:
         disks = backup_job.chain(source.domain, [one.base for one in source.volumes.values() if one.base])
-        known = {disk.path for disk in disks}
-        lost = [name for name in files if source.volumes[name].path not in known]
+        devs = _devices(source, disks)
+        lost = [name for name in files if name not in devs]
         if lost:
             raise ItemError(f"{source.name} runs without its disk {', '.join(lost)}: somebody detached it by hand")
-        targets = {source.volumes[name].path: path for name, path in files.items()}
-        backup_job.copy(source.domain, disks, backup_job.Job(targets, **how), place.uri)
+        locked = [] if plain else [name for name in files if source.volumes[name].encryption]
+        secrets = {devs[name]: naming.volume_secret_id(source.uuid, name) for name in locked}
+        targets = {devs[name]: path for name, path in files.items()}
+        backup_job.copy(source.domain, disks, backup_job.Job(targets, secrets=secrets, **how), place.uri)
     else:
         for name, path in files.items():
-            _convert(source.volumes[name], path)
+            _convert(source.volumes[name], path, place, plain)
     for path in files.values():
         os.chmod(path, 0o600)
         sync(path)
 
 
-def _convert(volume: Volume, path: str) -> None:
+def _devices(source: Source, disks: list[Any]) -> dict[str, str]:
+    """Return by volume the name of its disk in the guest: servers may call two of them the same, serials differ."""
+    serials = {disk.serial: disk.dev for disk in disks if disk.serial}
+    paths = {disk.path: disk.dev for disk in disks}
+    found = {name: serials.get(one.id) if one.id else paths.get(one.path) for name, one in source.volumes.items()}
+    return {name: dev for name, dev in found.items() if dev}
+
+
+def _convert(volume: Volume, path: str, place: Place, plain: bool) -> None:
     """The file holds what is on the disk of a guest that is off; QEMU's locks keep it off meanwhile."""
-    arguments = ["convert", "-f", volume.format, "-O", "qcow2", volume.path, path]
-    _qemu_img.run(arguments, f"copy {volume.path}", cpu_seconds=3600)
+    key = passphrase(asdict(volume), place.keys)
+    closed = qcow2.LUKS if volume.encryption and not plain else []
+    source = BACKENDS[volume.backend].opened(volume, volume.path)
+    arguments = ["convert", "--image-opts", source, "-O", "qcow2", *closed, path]
+    _qemu_img.run(arguments, f"copy {volume.path}", cpu_seconds=COPY_SECONDS, address_space=0, passphrase=key)
 
 
 def _room(source: Source, names: list[str], directory: str) -> None:
@@ -109,7 +129,7 @@ def _room(source: Source, names: list[str], directory: str) -> None:
     held = 0
     for name in names:
         for path in (source.volumes[name].path, source.volumes[name].base):
-            held += os.stat(path).st_blocks * 512 if path and os.path.exists(path) else 0
+            held += os.stat(path).st_blocks * 512 if path and os.path.isfile(path) else 0  # else nobody knows
     if held > state.f_bavail * state.f_frsize:
         raise ItemError(
             f"no space left in {directory}: need up to {held >> 20} MiB, have {state.f_bavail * state.f_frsize >> 20}"

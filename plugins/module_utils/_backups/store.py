@@ -23,13 +23,14 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Copy:
-    """One volume in a file: where, its digest, its bytes, and how large a disk it is."""
+    """One volume in a file: where, its digest, its bytes, how large a disk it is, and whether that is encrypted."""
 
     volume: str
     path: str
     checksum: str
     size: int
     virtual_size: int
+    encrypted: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def examined(volume: str, path: str, below: str = "") -> Copy:
         "data-file"
     ):
         raise ItemError(f"{path} lies on {told.get('backing-filename')}, where {below or 'nothing'} was expected")
-    return Copy(volume, path, digest(path), os.stat(path).st_size, told["virtual-size"])
+    return Copy(volume, path, digest(path), os.stat(path).st_size, told["virtual-size"], bool(told.get("encrypted")))
 
 
 def digest(path: str) -> str:

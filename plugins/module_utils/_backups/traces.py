@@ -50,7 +50,8 @@ def _file(path: str, within: str) -> Trace:
 
 
 def _directories(place: Place) -> tuple[str, str]:
-    return os.path.join(place.state_dir, "snapshots"), os.path.join(place.state_dir, "backups")
+    usual = [os.path.join(place.state_dir, name) for name in ("snapshots", "backups")]
+    return place.snapshots or usual[0], place.backups or usual[1]
 
 
 def _homes(place: Place) -> set[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .._model.errors import ItemError
@@ -25,12 +25,17 @@ PREFIX = "virtfleet-"  # of our checkpoints
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be copied: by the disk's file the one to write; `since` and `checkpoint` are names of checkpoints."""
+    """What is to be copied: by the disk's name in the guest the file to write.
+
+    `since` and `checkpoint` are names of checkpoints; `secrets` are those of libvirt that the files of some disks are
+    encrypted with.
+    """
 
     targets: dict[str, str]
     since: str = ""
     checkpoint: str = ""
     quiesce: bool = False
+    secrets: dict[str, str] = field(default_factory=dict)
 
 
 def find(connection: Any, uuid: str, name: str) -> Any:
@@ -99,11 +104,9 @@ def written(domain: Any) -> list[str]:
 
 def copy(domain: Any, disks: list[xml.Disk], job: Job, uri: str) -> None:
     """The files hold what the disks held at one moment; of a job that fails nothing is left but the files."""
-    devs = {disk.path: disk.dev for disk in disks}
-    targets = {devs[path]: target for path, target in job.targets.items()}
     every = [disk.dev for disk in disks]
-    document = xml.backup(targets, every, job.since)
-    point = xml.checkpoint(job.checkpoint, list(targets), every) if job.checkpoint else None
+    document = xml.backup(job.targets, every, job.since, job.secrets)
+    point = xml.checkpoint(job.checkpoint, list(job.targets), every) if job.checkpoint else None
     still = frozen(domain, uri) if job.quiesce else contextlib.nullcontext()
     with still, failing_to(f"start the backup of {domain.name()}"):
         domain.backupBegin(document, point, 0)

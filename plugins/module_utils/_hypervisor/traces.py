@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .._model.errors import ItemError
@@ -18,10 +19,26 @@ from .domains import undefine
 
 # Where the system's libvirtd keeps the definitions of secrets, whose dates tell their age.
 SECRETS = "/etc/libvirt/secrets"
+# What tells a pool or group of each backend from all others.
+STORES: dict[str, Callable[[Mapping[str, Any]], tuple[str, str]]] = {
+    "rbd": lambda pool: (pool.get("conf") or "/etc/ceph/ceph.conf", str(pool.get("pool"))),
+    "lvm": lambda pool: ("", str(pool.get("volume_group"))),
+}
 
 
-def place(connection: Any, state_dir: str, run_dir: str) -> Place:
-    """Return the host with all its domains; one that goes away meanwhile is left out."""
+def place(
+    connection: Any,
+    state_dir: str,
+    run_dir: str,
+    stores: Iterable[Mapping[str, Any]] = (),
+    known: Iterable[str] = (),
+    copies: tuple[str, str] = ("", ""),
+) -> Place:
+    """Return the host with all its domains; one that goes away meanwhile is left out.
+
+    `copies` are the directories of snapshots and of backups. What is to be looked into are those of the stores that
+    are to be looked at from here, and those that disks of its domains are in and nobody named.
+    """
     defined, live = {}, {}
     for domain in listed(connection):
         uuid = domain.UUIDString()
@@ -33,7 +50,27 @@ def place(connection: Any, state_dir: str, run_dir: str) -> Place:
             except libvirt.libvirtError as error:
                 if not is_gone(error):
                     raise
-    return Place(state_dir, run_dir, defined, live, connection)
+    looked = into(stores, defined.values())
+    return Place(state_dir, run_dir, defined, live, connection, looked, frozenset(known), *copies)
+
+
+def into(stores: Iterable[Mapping[str, Any]], documents: Iterable[str]) -> tuple[Mapping[str, Any], ...]:
+    """Return the pools and groups to look into."""
+    named = {store_of(one["backend"], one): one for one in stores}
+    records = [remembered(parse(text)) for text in documents if OURS in text and any(word in text for word in STORES)]
+    used = {
+        store_of(one.backend, one.pool): {"backend": one.backend, **one.pool}
+        for record in records
+        if record
+        for one in record.volumes
+        if one.backend in STORES
+    }
+    return tuple(one for _key, one in sorted({**used, **named}.items()) if one.get("look", True))
+
+
+def store_of(backend: str, pool: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what tells one pool or group from all others."""
+    return STORES[backend](pool)
 
 
 def find_records(place: Place) -> list[Trace]:

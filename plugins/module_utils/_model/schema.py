@@ -246,7 +246,7 @@ VOLUME_TYPE = record(
             examples=["virtfleet"],
         ),
         "encryption": choice(
-            "LUKS, for `qcow2` and `raw`: each disk is opened by the passphrase that virtfleet_volume_keys has for it.",
+            "LUKS: each disk is opened by the passphrase that virtfleet_volume_keys has for it.",
             "luks",
         ),
         "cache": choice(

@@ -14,7 +14,10 @@ from typing import Any
 class Place:
     """Where one looks: `connection` is libvirt's.
 
-    `domains` are the definitions of all domains of the host by uuid, `live` those of the guests that run.
+    `domains` are the definitions of all domains of the host by uuid, `live` those of the guests that run. `stores` are
+    the pools of Ceph and groups of LVM to look into, each as a volume type has it; of what is in a pool that all hosts
+    see, the disks of the instances and the volumes `known`, by their ids, are left out. `snapshots` and `backups` are
+    the directories of copies.
     """
 
     state_dir: str = "/var/lib/virtfleet"
@@ -22,6 +25,10 @@ class Place:
     domains: Mapping[str, str] = field(default_factory=dict)
     live: Mapping[str, str] = field(default_factory=dict)
     connection: Any = None
+    stores: tuple[Mapping[str, Any], ...] = ()
+    known: frozenset[str] = frozenset()
+    snapshots: str = ""
+    backups: str = ""
 
     def names(self, uuid: str, word: str) -> bool:
         """Say whether the domain speaks of something, as it is defined or as it runs."""
@@ -36,6 +43,7 @@ class Trace:
     being made. `within` is the uuid of the instance that it lies beside and does not belong to. With neither it is
     stray in any case, but for what the inventory names. Ages are seconds: `age` since its last sign of life, `old`
     since it was made, each None where nobody knows. `removable` says whether its kind can be taken away by a sweep.
+    `volume` is the id of the volume with a life of its own that it is, which is stray if nobody knows that.
     """
 
     kind: str
@@ -47,6 +55,7 @@ class Trace:
     age: int | None = None
     old: int | None = None
     removable: bool = True
+    volume: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the trace as what a module returns."""

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import asdict
 from typing import Any
 
-from . import actions, history, hosts, quotas
+from . import actions, history, hosts, quotas, volumes
 from .schema import VERSION
 from .sql import clock, fetch, sa, seconds_between
 
@@ -76,8 +77,8 @@ def records(connection: Any, names: Iterable[str] | None = None, without: Collec
 def everything(connection: Any, gather: Iterable[str], with_records: bool, count: int) -> dict[str, Any]:
     """Return what was asked for under its name, and the version; without a registry (connection None) it is empty."""
     if connection is None:
-        nothing: dict[str, Any] = {"instances": [], "hosts": [], "projects": {}, "actions": [], "history": {}}
-        return {"schema_version": None, **{name: nothing[name] for name in gather}}
+        nothing: dict[str, Any] = {"projects": {}, "history": {}}
+        return {"schema_version": None, **{name: nothing.get(name, []) for name in gather}}
     now = clock(connection)
     readers = {
         "instances": lambda: instances(connection, now, with_records),
@@ -85,5 +86,6 @@ def everything(connection: Any, gather: Iterable[str], with_records: bool, count
         "projects": lambda: quotas.usage(connection),
         "actions": lambda: actions.latest(connection, count),
         "history": lambda: history.history(connection),
+        "volumes": lambda: [asdict(one) for one in volumes.load(connection).values()],
     }
     return {"schema_version": VERSION, **{name: readers[name]() for name in gather}}

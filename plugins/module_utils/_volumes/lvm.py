@@ -15,13 +15,15 @@ import os
 import posixpath
 import threading
 import uuid
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from .._files import UNFINISHED
 from .._model.errors import ItemError
 from .._qemu_img import run as qemu_img
-from . import guest_format, tools
+from . import guest_format, luks, tools
 from .file import check_base
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ FORMAT = "raw"
 CONVERT_SECONDS = 3600  # of CPU
 PARENTS = threading.Lock()  # of many disks that are made of an image at once, one copies it
 NOT_FOUND = "Failed to find logical volume"
+TIME = "%Y-%m-%d %H:%M:%S %z"
 ENVIRONMENT = {"LC_ALL": "C", "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "LVM_SUPPRESS_FD_WARNINGS": "1"}
 
 
@@ -49,11 +52,19 @@ def belongs(volume: Volume, directory: str) -> bool:
 
 
 def prepare(volume: Volume, key: str = "") -> None:
-    """A volume with what is in the image, or a blank one, is there under an unfinished name."""
+    """A volume with what is in the image, or a blank one, is there under an unfinished name.
+
+    An encrypted one is a whole copy, a little larger: the guest sees up to some MiB more than it was promised.
+    """
     unfinished = volume.path + UNFINISHED
+    if volume.id:
+        tools.refuse_displaced(volume, lambda path: bool(_told(volume, path)))
     _remove(volume, unfinished)
     try:
-        if volume.base and volume.pool.get("thin_pool"):
+        if key:
+            _create(volume, unfinished, volume.size + luks.ROOM)
+            luks.made(volume, unfinished, _node(unfinished), key)
+        elif volume.base and volume.pool.get("thin_pool"):
             parent = _parent(volume)
             _lvm(volume, "lvcreate", "-y", "-kn", "-s", "-prw", "-n", posixpath.basename(unfinished), _named(parent))
             _extend(volume, unfinished, volume.size)
@@ -62,7 +73,7 @@ def prepare(volume: Volume, key: str = "") -> None:
             if volume.base:
                 check_base(volume)
                 _copy(volume, unfinished)
-        if volume.guest_format:
+        if volume.guest_format and not key:
             guest_format.write(volume, unfinished)
     except ItemError:
         _remove(volume, unfinished)
@@ -73,6 +84,15 @@ def publish(volume: Volume) -> None:
     """The prepared volume has its name."""
     name = posixpath.basename(volume.path)
     _lvm(volume, "lvrename", volume.pool["volume_group"], name + UNFINISHED, name)
+
+
+def displace(volume: Volume) -> None:
+    """The prepared volume has the place of the one that was there."""
+    old, name = volume.path + tools.DISPLACED, posixpath.basename(volume.path)
+    _remove(volume, old)
+    _lvm(volume, "lvrename", volume.pool["volume_group"], name, name + tools.DISPLACED)
+    publish(volume)
+    _remove(volume, old)
 
 
 def state(volume: Volume) -> str:
@@ -90,7 +110,46 @@ def in_use(volume: Volume) -> bool:
 
 def grow(volume: Volume, size: int, key: str = "") -> None:
     """The volume has at least that size, in whole extents."""
-    _extend(volume, volume.path, size)
+    _extend(volume, volume.path, size + (luks.ROOM if volume.encryption else 0))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A logical volume as LVM tells it; `made` is None where LVM does not know."""
+
+    group: str
+    name: str
+    open: bool
+    made: float | None
+
+
+def rows(groups: Iterable[str]) -> list[Row]:
+    """Return the volumes of these groups; of one that is not on this host there are none."""
+    words = ["lvs", "--reportformat", "json", "--config", f'report/time_format="{TIME}"']
+    told = _run([*words, "-o", "vg_name,lv_name,lv_attr,lv_time"], "lvs")
+    return parsed(told, set(groups))
+
+
+def parsed(told: str, groups: set[str]) -> list[Row]:
+    """Return the rows of these groups in what LVM told of all."""
+    listed = [one for report in json.loads(told or "{}").get("report") or () for one in report.get("lv") or ()]
+    return [
+        Row(one["vg_name"], one["lv_name"], one["lv_attr"][5:6] == "o", _when(one.get("lv_time") or ""))
+        for one in listed
+        if one["vg_name"] in groups
+    ]
+
+
+def _when(stamp: str) -> float | None:
+    try:
+        return datetime.strptime(stamp, TIME).timestamp()
+    except ValueError:
+        return None
+
+
+def discard(name: str) -> None:
+    """A volume is gone, by its group and name; one that is open is refused by LVM."""
+    _run(["lvremove", "-f", "-y", name], f"lvremove {name}")
 
 
 def remove(volume: Volume) -> bool:
@@ -101,13 +160,18 @@ def remove(volume: Volume) -> bool:
 
 def opened(volume: Volume, path: str) -> str:
     """Return how qemu-img opens the volume at a path."""
-    return f"driver=raw,file.driver=host_device,file.filename={path}"
+    return luks.options(_node(path), bool(volume.encryption))
+
+
+def _node(path: str) -> dict[str, str]:
+    return {"driver": "host_device", "filename": path}
 
 
 def remembered(volume: Volume) -> Volume | None:
     """Return the volume as LVM has it: it needs no other memory."""
     told = _told(volume, volume.path)
-    return replace(volume, size=min(told[0], volume.size) or told[0]) if told else None
+    size = told[0] - (luks.HEADER if volume.encryption else 0) if told else 0
+    return replace(volume, size=min(size, volume.size) or size) if told else None
 
 
 def remember(volume: Volume) -> None:
@@ -195,8 +259,12 @@ def _named(path: str) -> str:
 
 def _lvm(volume: Volume, *command: str, missing: bool = False) -> str:
     """Return what a command of LVM printed; empty for a volume that is missing where that is no error."""
+    return _run(command, f"volume {volume.name}: {command[0]}", missing)
+
+
+def _run(command: Sequence[str], what: str, missing: bool = False) -> str:
     hint = f"{command[0]} is not installed on this host: install lvm2 and util-linux"
     done = tools.run(command, hint, env={**os.environ, **ENVIRONMENT})
     if missing and done.returncode and NOT_FOUND in done.stderr:
         return ""
-    return tools.checked(done, f"volume {volume.name}: {command[0]}")
+    return tools.checked(done, what)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .._model.volume import host_and_port
-from . import served
-from .served import FILES, FORMAT, GROWS_OPEN, belongs, forget, grow, in_use, prepare, publish, remember, remove, state
+from . import luks, served
+from .served import FILES, FORMAT, GROWS_OPEN, belongs, forget, grow, in_use, publish, remember, remove
 
 if TYPE_CHECKING:
     from .volume import Volume
@@ -42,11 +42,27 @@ def place(name: str, identity: str, directory: str, pool: dict[str, Any]) -> str
 
 def opened(volume: Volume, path: str) -> str:
     """Return how qemu-img opens the volume."""
+    return luks.options(_node(volume, path), bool(volume.encryption))
+
+
+def prepare(volume: Volume, key: str = "") -> None:
+    """The server's disk, which was empty, is encrypted; a plain one is made there and not from here."""
     host, port = host_and_port(volume.pool["server"], PORT)
-    server = f"file.server.type=inet,file.server.host={served.escaped(host)},file.server.port={port}"
-    return f"driver=raw,file.driver=nbd,{server},file.export={served.escaped(path)}"
+    spelled = f"nbd://{f'[{host}]' if ':' in host else host}:{port}/{volume.path}"
+    served.encrypt(volume, spelled, _node(volume, volume.path), key)
 
 
-def remembered(volume: Volume) -> Volume:
-    """Return the volume as its server has it."""
-    return served.found(volume, opened(volume, volume.path))
+def state(volume: Volume) -> str:
+    """Return ready, or missing for one that is yet to be encrypted."""
+    return served.state(volume, _node(volume, volume.path))
+
+
+def remembered(volume: Volume) -> Volume | None:
+    """Return the volume as its server has it, None for one that is yet to be encrypted."""
+    return served.found(volume, _node(volume, volume.path))
+
+
+def _node(volume: Volume, path: str) -> dict[str, str]:
+    host, port = host_and_port(volume.pool["server"], PORT)
+    server = {"server.type": "inet", "server.host": host, "server.port": str(port)}
+    return {"driver": "nbd", **server, "export": path}

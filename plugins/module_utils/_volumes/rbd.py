@@ -9,20 +9,20 @@ virtfleet-<id in the cache>, imported once into the pool, with a protected snaps
 
 from __future__ import annotations
 
-import json
 import os
 import posixpath
-import subprocess
 import tempfile
 import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .._files import UNFINISHED
+from .._files import UNFINISHED, spoken
 from .._model.errors import ItemError
 from .._qemu_img import run as qemu_img
-from . import guest_format, tools
+from . import guest_format, luks
+from .ceph import EXISTS, INVALID, NO_SUCH, OURS, SNAPSHOT, access, discard, is_open, names, rbd, size_of, tried
 from .file import check_base
+from .tools import DISPLACED, refuse_displaced
 
 if TYPE_CHECKING:
     from .volume import Volume
@@ -30,12 +30,9 @@ if TYPE_CHECKING:
 FILES = False
 GROWS_OPEN = False
 FORMAT = "raw"
-SNAPSHOT = "base"
-MIB = 2**20
-SECONDS = 60  # until a cluster that does not answer is given up
+MIB, GIB = 2**20, 2**30
 CONVERT_SECONDS = 3600  # of CPU
 CONVERT_SPACE = 16 * 2**30  # librbd reserves much address space for its threads
-NO_SUCH, EXISTS = 2, 17  # exit codes of rbd: the system's error numbers
 
 
 def place(name: str, identity: str, directory: str, pool: dict[str, Any]) -> str:
@@ -51,68 +48,82 @@ def belongs(volume: Volume, directory: str) -> bool:
 
 
 def prepare(volume: Volume, key: str = "") -> None:
-    """A clone of the image, or a blank disk, is there under an unfinished name."""
+    """A clone of the image, or a blank disk, is there under an unfinished name; an encrypted one is a whole copy."""
     unfinished = volume.path + UNFINISHED
-    if size_of(volume.pool, unfinished) is not None:
-        _rbd(volume.pool, ["rm", "--no-progress", unfinished], volume.name, NO_SUCH)
+    clones = bool(volume.base and not key)
+    if not clones:
+        there = names(volume.pool, volume.name)
+        refuse_displaced(volume, lambda path: posixpath.basename(path) in there)
+        if posixpath.basename(unfinished) in there:
+            _rm(volume, unfinished)
     try:
-        if volume.base:
-            parent, size = _parent(volume)
-            _rbd(volume.pool, ["clone", f"{parent}@{SNAPSHOT}", unfinished], volume.name)
-            if size < volume.size:
-                _rbd(
-                    volume.pool, ["resize", "--no-progress", "--size", _megabytes(volume.size), unfinished], volume.name
-                )
+        if key:
+            luks.made(volume, _spelled(volume, unfinished), _node(volume, unfinished), key, CONVERT_SPACE)
+        elif clones:
+            _clone(volume, unfinished)
         elif volume.guest_format:
             _formatted(volume, unfinished)
         else:
-            _rbd(volume.pool, ["create", "--size", _megabytes(volume.size), unfinished], volume.name)
+            rbd(volume.pool, ["create", "--size", _megabytes(volume.size), unfinished], volume.name)
     except ItemError:
-        _rbd(volume.pool, ["rm", "--no-progress", unfinished], volume.name, NO_SUCH)
+        _rm(volume, unfinished)
         raise
 
 
 def publish(volume: Volume) -> None:
     """The prepared image has its name."""
-    _rbd(volume.pool, ["rename", volume.path + UNFINISHED, volume.path], volume.name)
+    rbd(volume.pool, ["rename", volume.path + UNFINISHED, volume.path], volume.name)
+
+
+def displace(volume: Volume) -> None:
+    """The prepared image has the place of the one that was there."""
+    old = volume.path + DISPLACED
+    rbd(volume.pool, ["rm", "--no-progress", old], volume.name, NO_SUCH)
+    rbd(volume.pool, ["rename", volume.path, old], volume.name)
+    publish(volume)
+    rbd(volume.pool, ["rm", "--no-progress", old], volume.name)
 
 
 def state(volume: Volume) -> str:
     """Return ready, prepared or missing."""
-    if size_of(volume.pool, volume.path) is not None:
-        return "ready"
-    return "missing" if size_of(volume.pool, volume.path + UNFINISHED) is None else "prepared"
+    there, name = names(volume.pool, volume.name), posixpath.basename(volume.path)
+    return "ready" if name in there else "prepared" if name + UNFINISHED in there else "missing"
 
 
 def in_use(volume: Volume) -> bool:
     """Return whether a client, on whatever host, has the image open."""
-    return bool(json.loads(_rbd(volume.pool, ["status", "--format", "json", volume.path], volume.name))["watchers"])
+    return is_open(volume.pool, volume.path)
 
 
 def grow(volume: Volume, size: int, key: str = "") -> None:
     """The image has at least that size, in whole MiB; one that has it already is not asked again, which fails."""
-    if (size_of(volume.pool, volume.path) or 0) < size:
-        _rbd(volume.pool, ["resize", "--no-progress", "--size", _megabytes(size), volume.path], volume.name)
+    if (_length(volume) or 0) >= size:
+        return
+    if key:
+        luks.grown(volume, _node(volume, volume.path), size, key, CONVERT_SPACE)
+    else:
+        rbd(volume.pool, ["resize", "--no-progress", "--size", _megabytes(size), volume.path], volume.name)
 
 
 def remove(volume: Volume) -> bool:
     """The image is gone; one that is open somewhere is refused by the cluster."""
-    found = [path for path in (volume.path, volume.path + UNFINISHED) if size_of(volume.pool, path) is not None]
+    there = names(volume.pool, volume.name)
+    found = [path for path in (volume.path, volume.path + UNFINISHED) if posixpath.basename(path) in there]
     for path in found:
-        _rbd(volume.pool, ["rm", "--no-progress", path], volume.name, NO_SUCH)
+        _rm(volume, path)
     return bool(found)
 
 
 def opened(volume: Volume, path: str) -> str:
     """Return how qemu-img opens the volume at a path."""
-    user, conf = _access(volume.pool)
-    pool, _slash, image = path.partition("/")
-    return f"driver=raw,file.driver=rbd,file.pool={pool},file.image={image},file.user={user},file.conf={conf}"
+    return luks.options(_node(volume, path), bool(volume.encryption))
 
 
 def remembered(volume: Volume) -> Volume | None:
     """Return the volume as the cluster has it: it needs no other memory."""
-    size = size_of(volume.pool, volume.path)
+    size = _length(volume)
+    if size is not None and volume.size <= size < volume.size + GIB:
+        size = volume.size or size  # it came from a device that was a little larger
     return None if size is None else replace(volume, size=size)
 
 
@@ -124,26 +135,51 @@ def forget(volume: Volume) -> None:
     """Nothing is to be done: what is gone from the cluster is forgotten."""
 
 
-def size_of(pool: dict[str, Any], path: str) -> int | None:
-    """Return the size of an image in bytes, None if there is none."""
-    told = _rbd(pool, ["info", "--format", "json", path], path, NO_SUCH)
-    return json.loads(told)["size"] if told else None
-
-
 def parent_of(pool: dict[str, Any], image_id: str) -> str:
     """Return the name of the image in the pool that clones are made from."""
-    return f"{pool['pool']}/virtfleet-{image_id}"
+    return f"{pool['pool']}/{OURS}{image_id}"
 
 
-def _parent(volume: Volume) -> tuple[str, int]:
-    """Return the parent of the clone and its size; it is in the cluster from now on."""
+def _node(volume: Volume, path: str) -> dict[str, str]:
+    user, conf = access(volume.pool)
+    pool, _slash, image = path.partition("/")
+    return {"driver": "rbd", "pool": pool, "image": image, "user": user, "conf": conf}
+
+
+def _spelled(volume: Volume, path: str) -> str:
+    """Return an image as qemu-img makes one."""
+    user, conf = access(volume.pool)
+    return f"rbd:{path}:id={user}:conf={conf}"
+
+
+def _length(volume: Volume) -> int | None:
+    """Return how many bytes the guest sees, None if there is no such image."""
+    size = size_of(volume.pool, volume.path)
+    return size - luks.HEADER if size and volume.encryption else size
+
+
+def _rm(volume: Volume, path: str) -> None:
+    rbd(volume.pool, ["rm", "--no-progress", path], volume.name, NO_SUCH)
+
+
+def _clone(volume: Volume, target: str) -> None:
+    """A clone of the parent is there, in as few calls as can be: each of them finds the cluster anew."""
     parent = parent_of(volume.pool, posixpath.basename(volume.base).partition(".")[0])
-    size = size_of(volume.pool, parent)
-    if size is None:
-        check_base(volume)
-        _import_parent(volume, parent)
-        size = size_of(volume.pool, parent) or 0
-    return parent, size
+    command = ["clone", f"{parent}@{SNAPSHOT}", target]
+    code = tried(volume.pool, command, volume.name, NO_SUCH, EXISTS)
+    if code == NO_SUCH:
+        if size_of(volume.pool, parent) is None:
+            check_base(volume)
+            _import_parent(volume, parent)
+        code = tried(volume.pool, command, volume.name, EXISTS)
+    if code == EXISTS:  # of a run that was killed
+        _rm(volume, target)
+        rbd(volume.pool, command, volume.name)
+    resize = ["resize", "--no-progress", "--size", _megabytes(volume.size), target]
+    if tried(volume.pool, resize, volume.name, INVALID):  # it has that size, or is larger
+        size = size_of(volume.pool, target) or 0
+        if size < volume.size:
+            raise ItemError(f"volume {volume.name}: its clone stays at {spoken(size)}")
 
 
 def _import_parent(volume: Volume, parent: str) -> None:
@@ -151,20 +187,17 @@ def _import_parent(volume: Volume, parent: str) -> None:
     own = f"{parent}.{uuid.uuid4().hex}{UNFINISHED}"
     try:
         _imported(volume, volume.base_format, volume.base, own)
-        _rbd(volume.pool, ["snap", "create", "--no-progress", f"{own}@{SNAPSHOT}"], volume.name)
-        _rbd(volume.pool, ["snap", "protect", f"{own}@{SNAPSHOT}"], volume.name)
-        _rbd(volume.pool, ["rename", own, parent], volume.name, EXISTS)
+        rbd(volume.pool, ["snap", "create", "--no-progress", f"{own}@{SNAPSHOT}"], volume.name)
+        rbd(volume.pool, ["snap", "protect", f"{own}@{SNAPSHOT}"], volume.name)
+        rbd(volume.pool, ["rename", own, parent], volume.name, EXISTS)
     finally:
         if size_of(volume.pool, own) is not None:
-            _rbd(volume.pool, ["snap", "unprotect", f"{own}@{SNAPSHOT}"], volume.name, NO_SUCH, 22)
-            _rbd(volume.pool, ["snap", "purge", "--no-progress", own], volume.name, NO_SUCH)
-            _rbd(volume.pool, ["rm", "--no-progress", own], volume.name, NO_SUCH)
+            discard(volume.pool, own)
 
 
 def _imported(volume: Volume, file_format: str, path: str, target: str) -> None:
     """The bytes of a file are an image of the cluster."""
-    user, conf = _access(volume.pool)
-    arguments = ["convert", "-q", "-f", file_format, "-O", FORMAT, path, f"rbd:{target}:id={user}:conf={conf}"]
+    arguments = ["convert", "-q", "-f", file_format, "-O", FORMAT, path, _spelled(volume, target)]
     qemu_img(arguments, f"copy {path} to {target}", CONVERT_SECONDS, CONVERT_SPACE)
 
 
@@ -178,20 +211,3 @@ def _formatted(volume: Volume, target: str) -> None:
 
 def _megabytes(size: int) -> str:
     return f"{-(-size // MIB)}M"
-
-
-def _access(pool: dict[str, Any]) -> tuple[str, str]:
-    return pool.get("user") or "libvirt", pool.get("conf") or "/etc/ceph/ceph.conf"
-
-
-def _rbd(pool: dict[str, Any], arguments: list[str], name: str, *harmless: int) -> str:
-    """Return what `rbd ARGUMENTS` printed; empty when it ended with a harmless code."""
-    user, conf = _access(pool)
-    what = f"volume {name}: rbd {arguments[0]}"
-    command = ["rbd", "--conf", conf, "--id", user, *arguments]
-    try:
-        hint = "rbd is not installed on this host: install ceph-common and qemu-block-extra"
-        done = tools.run(command, hint, timeout=SECONDS)
-    except subprocess.TimeoutExpired:
-        raise ItemError(f"{what} had no answer from the cluster of {conf} within {SECONDS} s: see ceph status")
-    return "" if done.returncode in harmless else tools.checked(done, what)

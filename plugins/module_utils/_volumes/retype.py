@@ -8,6 +8,7 @@ Whatever ends a run in the middle, one whole copy is where the run before or the
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import asdict, replace
 from typing import Any
@@ -71,8 +72,10 @@ def _found(volume: Volume) -> Volume | None:
 def _move(old: Volume, new: Volume, keys: Keys) -> None:
     backend, key = BACKENDS[new.backend], _key(old, new, keys)
     if backend.state(new) != "ready":
-        backend.prepare(new, passphrase(asdict(new), keys))
-        _copy(old, new, new.path + UNFINISHED, key)
+        # An encrypted disk on a device is a little larger than was asked for, and its guest may have used all of it.
+        whole = max(new.size, _length(old, key))
+        backend.prepare(replace(new, size=whole), passphrase(asdict(new), keys))
+        _copy(old, new, new.path + ("" if new.backend in SERVED else UNFINISHED), key)
         backend.publish(new)
     elif not _equal(old, new, new.path, key):
         if new.backend not in SERVED or not _blank(new, key):
@@ -98,6 +101,13 @@ def _copy(old: Volume, new: Volume, target: str, key: str) -> None:
     run([*arguments, _opened(new, target)], f"copy volume {new.name} to {target}", COPY_SECONDS, 0, passphrase=key)
     if not _equal(old, new, target, key):
         raise ItemError(f"the copy of volume {new.name} at {target} differs from it: nothing was changed; run again")
+
+
+def _length(volume: Volume, key: str) -> int:
+    """Return how many bytes a guest sees."""
+    arguments = ["info", "--output=json", "--image-opts", _opened(volume, volume.path)]
+    told = run(arguments, f"look at volume {volume.name}", COPY_SECONDS, 0, passphrase=key)
+    return int(json.loads(told or "{}")["virtual-size"])
 
 
 def _equal(old: Volume, new: Volume, target: str, key: str) -> bool:

@@ -6,9 +6,24 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from .._model.errors import ItemError
+
+if TYPE_CHECKING:
+    from .volume import Volume
+
+
+DISPLACED = ".old"  # what a restored volume has taken the place of, for a moment
+
+
+def refuse_displaced(volume: Volume, there: Callable[[str], bool]) -> None:
+    """Raise ItemError where a restore was killed in that moment: the volume is not to be made anew then."""
+    old = volume.path + DISPLACED
+    if volume.id and there(old) and not there(volume.path):
+        told = f"a restore of volume {volume.name} was broken off between two steps: rename {old} back to {volume.path}"
+        raise ItemError(f"{told}, and restore it again", fault="request")
 
 
 def run(

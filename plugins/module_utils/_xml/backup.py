@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ class Disk:
     format: str
     below: tuple[str, ...] = ()
     readonly: bool = False
+    serial: str = ""
 
 
 def disks(text: str) -> list[Disk]:
@@ -32,6 +34,7 @@ def disks(text: str) -> list[Disk]:
             format=of(node, "driver", "type"),
             below=tuple(source(one) for one in node.iterfind(".//backingStore") if source(one)),
             readonly=node.find("readonly") is not None,
+            serial=node.findtext("serial") or "",
         )
         for node in parse(text).iterfind("devices/disk")
     ]
@@ -43,8 +46,13 @@ def source(node: Any) -> str:
     return "" if found is None else found.get("file") or found.get("dev") or found.get("name") or ""
 
 
-def backup(targets: dict[str, str], all_devs: list[str], since: str = "") -> str:
-    """Return the document of a job that writes each disk to its file, whole or what changed since a checkpoint."""
+def backup(
+    targets: dict[str, str], all_devs: list[str], since: str = "", secrets: Mapping[str, str] | None = None
+) -> str:
+    """Return the document of a job that writes each disk to its file, whole or what changed since a checkpoint.
+
+    The file of a disk that has a secret of libvirt is encrypted with it.
+    """
     root = etree.Element("domainbackup", mode="push")
     if since:
         add(root, "incremental", since)
@@ -53,7 +61,9 @@ def backup(targets: dict[str, str], all_devs: list[str], since: str = "") -> str
         if dev in targets:
             disk = add(each, "disk", name=dev, backup="yes", type_="file")
             add(disk, "driver", type_="qcow2")
-            add(disk, "target", file=targets[dev])
+            target = add(disk, "target", file=targets[dev])
+            if dev in (secrets or {}):
+                add(add(target, "encryption", format="luks"), "secret", type_="passphrase", uuid=secrets[dev])
         else:
             add(each, "disk", name=dev, backup="no")
     return serialize(root)

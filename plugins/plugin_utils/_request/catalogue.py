@@ -17,7 +17,6 @@ from . import routers, security
 from .problems import Path, Problem, quoted
 from .ranges import Address, Subnet, address, subnet
 
-ENCRYPTABLE = ("qcow2", "raw")
 Catalogue = dict[str, dict[str, Any]]
 
 
@@ -74,8 +73,8 @@ def volume_types(defined: Catalogue) -> Iterator[Problem]:
         for key in TYPE_NEEDS.get(kind["backend"], ()):
             if key not in kind:
                 yield Problem(("virtfleet_volume_types", name), f"has no '{key}': backend {kind['backend']} needs it")
-        if "encryption" in kind and kind["backend"] not in ENCRYPTABLE:
-            says = f"does not go with backend {kind['backend']}: only {' and '.join(ENCRYPTABLE)} are encrypted"
+        if "encryption" in kind and "chap_user" in kind:
+            says = "does not go with 'chap_user': a volume has one passphrase; let the target know its hosts by address"
             yield Problem(("virtfleet_volume_types", name, "encryption"), says)
 
 

@@ -167,7 +167,10 @@ def test_backups_full_and_incremental_are_restored(world):
         world.boot(guest())
         assert world.inside(GUEST, "cat /root/marker") == word
     # There is nothing to go on from after a restore.
-    world.play("backup", backup="b3", kind="incremental", **told)
+    refused = world.play("backup", code=2, backup="b3", kind="incremental", **told).output
+    assert "does not count from the last backup b2 on" in refused
+    made = world.play("backup", backup="b3", kind="auto", **told).output
+    assert "was copied whole: the guest does not count from the last backup b2 on" in made
     assert json.loads(world.on(f"cat {BACKUPS}/b3.json"))["parent"] == ""
     world.boot(guest(state="stopped"))
     damage = f"printf X | dd of='{BACKUPS}/b3@root.qcow2' bs=1 seek=70000 conv=notrunc 2>/dev/null"

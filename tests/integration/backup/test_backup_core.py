@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -24,7 +25,9 @@ from ansible_collections.virtfleet.compute.plugins.module_utils._backups import 
     source,
 )
 from ansible_collections.virtfleet.compute.plugins.module_utils._hypervisor import backup_job
+from ansible_collections.virtfleet.compute.plugins.module_utils._model import naming
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
+from ansible_collections.virtfleet.compute.plugins.module_utils._volumes import luks, qcow2, raw, stage
 
 libvirt = pytest.importorskip("libvirt")
 URI = "qemu:///system"
@@ -36,7 +39,13 @@ DOMAIN = """<domain type='qemu'><name>{name}</name><uuid>{uuid}</uuid><memory un
 <disk type='file' device='disk'><driver name='qemu' type='qcow2'/><source file='{root}'/><target dev='vda'/>
 </disk>
 <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{drive}'/><target dev='vdb'/>
-<readonly/></disk></devices></domain>"""
+<readonly/></disk>{more}</devices></domain>"""
+SAFE = """<disk type='file' device='disk'><driver name='qemu' type='{format}'/><source file='{path}'>
+<encryption format='luks'><secret type='passphrase' uuid='{secret}'/></encryption></source><target dev='{dev}'/>
+</disk>"""
+SECRET = """<secret ephemeral='yes' private='yes'><uuid>{uuid}</uuid>
+<usage type='volume'><volume>virtfleet:{owner}/{name}</volume></usage></secret>"""
+PASSPHRASE = "nobody reads this, wherever he looks"
 
 
 class World:
@@ -65,9 +74,28 @@ class World:
         volume = {"name": "root", "backend": "qcow2", "format": "qcow2", "path": str(self.root), "size": 2**33}
         volume.update(image="halt", base=str(self.base), base_format="qcow2")
         (self.home / "volumes.json").write_text(json.dumps({"volumes": [volume]}))
-        drive = self.home / "config.iso"
-        self.connection.defineXML(DOMAIN.format(name=NAME, uuid=UUID, root=self.root, drive=drive))
+        self.define()
         self.domain.create()
+
+    def define(self, more: str = "") -> None:
+        drive = self.home / "config.iso"
+        self.connection.defineXML(DOMAIN.format(name=NAME, uuid=UUID, root=self.root, drive=drive, more=more))
+
+    def encrypt(self) -> dict[str, pathlib.Path]:
+        """The guest, which is off, has two more disks, which are encrypted; return their files by name."""
+        keys, found, disks = {"safe": PASSPHRASE}, {}, ""
+        kind = {"encryption": "luks", "key": "safe", "size_mb": 16}
+        volumes = [{"name": f"safe-{one}", "backend": one, **kind} for one in ("qcow2", "raw")]
+        record = {"name": NAME, "uuid": UUID, "volumes": volumes}
+        self.domain.destroy()
+        made = stage.provide(record, str(self.folder), str(self.folder / "run"), keys).facts["volumes"]
+        for dev, one in zip(("vdc", "vdd"), made):
+            secret, found[one["name"]] = naming.volume_secret_id(UUID, one["name"]), pathlib.Path(one["path"])
+            about = SECRET.format(uuid=secret, owner=UUID, name=one["name"])
+            self.connection.secretDefineXML(about, 0).setValue(PASSPHRASE.encode(), 0)
+            disks += SAFE.format(format=one["format"], path=one["path"], secret=secret, dev=dev)
+        self.define(disks)
+        return found
 
     @property
     def domain(self):
@@ -104,6 +132,15 @@ class World:
         return backup_job.chain(self.domain, [str(self.base)])
 
 
+def locked(path: pathlib.Path, disk_format: str, command: str, key: str = PASSPHRASE) -> bool:
+    """Return whether qemu-io can do something to an encrypted file with this passphrase."""
+    driver = "luks,key-secret=key" if disk_format == "raw" else "qcow2,encrypt.key-secret=key"
+    options = f"driver={driver},file.driver=file,file.filename={path}"
+    argv = ["qemu-io", "--object", "secret,id=key,file=/dev/stdin", "-c", command, "--image-opts", options]
+    done = subprocess.run(argv, input=key, capture_output=True, text=True, check=False)
+    return done.returncode == 0 and "verification failed" not in done.stdout
+
+
 def run(*command: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
@@ -114,6 +151,14 @@ def wipe(connection) -> None:
             if domain.isActive():
                 domain.destroy()
             domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """A passphrase is stretched for ten milliseconds."""
+    monkeypatch.setattr(qcow2, "LUKS", ["-o", qcow2.LUKS[1] + ",encrypt.iter-time=10"])
+    monkeypatch.setattr(raw, "LUKS", ["luks", "-o", raw.LUKS[2] + ",iter-time=10"])
+    monkeypatch.setattr(luks, "OPTIONS", luks.OPTIONS + ",iter-time=10")
 
 
 @pytest.fixture
@@ -168,7 +213,53 @@ def test_backups_are_restored_as_of_their_moment(world):
         assert world.has(world.root, 7, "1M", "8M") and world.has(world.root, 9, "32M", "1M") is has_it
     assert "backing" not in run("qemu-img", "info", str(world.root)) and backup_job.checkpoints(world.domain) == []
     world.domain.create()
-    assert world.back_up("b4", kind="incremental").facts["kind"] == "full"
+    with pytest.raises(ItemError, match=r"does not count from the last backup b3 on.*take kind full, or auto"):
+        world.back_up("b4", kind="incremental")
+    with pytest.raises(ItemError, match="does not count from the last backup b3 on"):
+        backup.look(world.connection, world.item("b4", kind="incremental"), world.backups)
+    assert not list(world.store.glob("b4*"))
+    made = world.back_up("b4", kind="auto")
+    assert made.facts["kind"] == "full" and "does not count from the last backup b3" in made.facts["why_full"]
+    assert world.back_up("b5", kind="auto").facts["kind"] == "incremental"
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_the_copy_of_an_encrypted_disk_is_encrypted_with_the_same_passphrase(world, running):
+    files = world.encrypt()
+    for path in files.values():
+        assert locked(path, path.suffix[1:], "write -P 65 1M 64k")
+    if running:
+        world.domain.create()
+    place = replace(world.backups, keys={} if running else {"safe": PASSPHRASE})
+    assert backup.provide(world.connection, world.item("b1"), place).facts["kind"] == "full"
+    for name in files:
+        copy = world.store / f"b1@{name}.qcow2"
+        assert locked(copy, "qcow2", "read -P 65 1M 64k") and not locked(copy, "qcow2", "read 1M 512", "something else")
+    assert b"A" * 512 not in b"".join(path.read_bytes() for path in world.store.iterdir())
+    if running:
+        with pytest.raises(ItemError, match="disk safe-raw is no qcow2 file"):
+            world.back_up("b2", kind="incremental")
+        world.domain.destroy()
+    for path in files.values():
+        assert locked(path, path.suffix[1:], "write -P 66 1M 64k")
+    with pytest.raises(ItemError, match="is encrypted: virtfleet_volume_keys has no safe"):
+        restore.provide(world.connection, world.item("b1"), world.backups)
+    place = replace(world.backups, keys={"safe": PASSPHRASE})
+    assert restore.provide(world.connection, world.item("b1"), place).changed
+    assert not restore.provide(world.connection, world.item("b1"), place).changed
+    for path in files.values():
+        assert locked(path, path.suffix[1:], "read -P 65 1M 64k") and b"A" * 512 not in path.read_bytes()
+    assert world.has(world.root, 7, "1M", "8M")
+    world.domain.create()
+
+
+def test_an_encrypted_disk_becomes_an_image_in_clear_only_when_that_is_asked_for(world):
+    world.encrypt()
+    world.domain.create()
+    item = world.item("golden", volume="safe-raw")
+    with pytest.raises(ItemError, match="is encrypted, and a snapshot is an image in clear"):
+        snapshot.provide(world.connection, item, world.snapshots)
+    assert snapshot.provide(world.connection, {**item, "plain": True}, world.snapshots).changed
 
 
 def test_a_damaged_backup_is_not_restored(world):
@@ -186,7 +277,9 @@ def test_a_damaged_backup_is_not_restored(world):
 
 def test_a_guest_that_is_off_is_copied_whole(world):
     world.domain.destroy()
-    assert (world.back_up("off", kind="incremental").facts["kind"], world.stray()) == ("full", [])
+    with pytest.raises(ItemError, match="the guest is off, and only a running one counts what it writes"):
+        world.back_up("off", kind="incremental")
+    assert (world.back_up("off", kind="auto").facts["kind"], world.stray()) == ("full", [])
     assert world.has(world.store / "off@root.qcow2", 7, "1M", "8M")
 
 
@@ -198,7 +291,7 @@ def test_what_a_killed_run_left_is_told_and_gone_after_the_next(world):
     assert backup_job.written(world.domain) == [str(world.store / "killed@root.qcow2.new")]
     told = world.stray()
     assert len(told) == 2 and "no run waits for it" in told[0] and "checkpoint virtfleet-killed of no backup" in told[1]
-    assert world.back_up("after", kind="incremental").changed
+    assert world.back_up("after").changed
     assert (world.stray(), backup_job.checkpoints(world.domain)) == ([], ["virtfleet-after"])
     assert sorted(path.name for path in world.store.iterdir()) == ["after.json", "after@root.qcow2"]
     (world.store / "b9@root.qcow2.new").write_text("half")

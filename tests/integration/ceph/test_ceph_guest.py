@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import subprocess
 
 import pytest
+
+from ansible_collections.virtfleet.compute.plugins.module_utils._model import naming
 
 from ..boot.machine import Commands, cached, entry
 from ..conftest import GUEST, STATE_DIR, virsh
@@ -81,3 +84,72 @@ def test_what_goes_and_what_stays_and_no_file_is_needed_again(cloud, cluster, sp
     nowhere = {IMAGE: {**image, "url": "file:///nonexistent/guest.raw"}}
     booted(cloud, {**spec, "virtfleet_images": nowhere})
     assert cached(image) == []
+
+
+def test_disks_in_the_cluster_are_backed_up_whole_and_restored(cloud, cluster, spec):
+    booted(cloud, spec, *DATA)
+    data = f"{POOL}/{naming.volume_id('default', 'vfc-data')}"
+    told = ("-e", f"names={NAME}", "-e", "backup=b1")
+    refused = cloud.play("backup.yml", *told, "-e", "kind=incremental", **spec)
+    assert refused.code == 2 and "has no incremental backup: disk" in refused.output, refused.output
+    made = cloud.play("backup.yml", *told, "-e", "kind=auto", **spec)
+    assert made.code == 0 and "was copied whole: disk" in made.output, made.output
+    virsh("destroy", NAME)
+    written(cluster, data, "write -P 65 0 64k")
+    root = f"{POOL}/{virsh('domuuid', NAME).strip()}_root"
+    written(cluster, root, "write -P 66 0 1M")
+    before = {one for one in images(cluster) if not one.startswith("virtfleet-")}
+    restored = cloud.play("restore.yml", *told, **spec)
+    assert restored.code == 0 and restored.changed == 1, restored.output
+    assert cloud.play("restore.yml", *told, **spec).changed == 0
+    written(cluster, data, "read -P 0 0 64k")
+    assert {one for one in images(cluster) if not one.startswith("virtfleet-")} == before
+    assert "parent" not in json.loads(cluster.rbd("info", "--format", "json", root))
+    booted(cloud, spec, *DATA)  # it starts from the restored disk
+    assert cloud.play("backup.yml", *told, "-e", "state=absent", **spec).code == 0
+
+
+def written(cluster, path, command):
+    """Do something to an image of the cluster, which must come to what is expected."""
+    url = f"rbd:{path}:id=admin:conf={cluster.conf}"
+    done = subprocess.run(["qemu-io", "-f", "raw", "-c", command, url], check=True, capture_output=True, text=True)
+    assert "verification failed" not in done.stdout
+
+
+def test_the_audit_finds_what_is_left_in_the_pool_and_sweeps_what_is_known_to_be_ours(cloud, cluster, spec):
+    booted(cloud, spec)
+    owner = virsh("domuuid", NAME).strip()
+    for one in ("disk", "far"):
+        cluster.rbd("create", "--size", "8M", f"{POOL}/vfc-{one}")
+    assert not [one for one in audited(cloud, cluster, spec)[1] if one["what"] == "pool_image"]
+    assert cloud.play("delete.yml", "-e", f"names={NAME}", **spec).code == 0
+    # A disk of before, and one that another fleet made after for its instance of that name.
+    cluster.rbd("rename", f"{POOL}/vfc-disk", f"{POOL}/{owner}_root")
+    cluster.rbd("create", "--size", "8M", f"{POOL}/{owner}_swap")
+    volume = naming.volume_id("default", "vfc-lost")
+    cluster.rbd("rename", f"{POOL}/vfc-far", f"{POOL}/{volume}")
+    run, found = audited(cloud, cluster, spec)
+    told = {one["name"].split("/")[1].split()[0]: one for one in found if one["what"] == "pool_image"}
+    assert run.code == 2 and set(told) == {f"{owner}_root", f"{owner}_swap", volume}, run.output
+    assert {name: one["gc"] for name, one in told.items()} == {
+        f"{owner}_root": True,
+        f"{owner}_swap": False,
+        volume: False,
+    }
+    assert "neither the registry nor virtfleet_volumes knows it" in told[volume]["evidence"]
+    assert f"{owner}_root" in cluster.rbd("ls", POOL)
+    audited(cloud, cluster, spec, "-e", "gc=true", "--check")
+    assert f"{owner}_root" in cluster.rbd("ls", POOL)
+    run, found = audited(cloud, cluster, spec, "-e", "gc=true")
+    left = images(cluster)
+    assert f"{owner}_root" not in left and {f"{owner}_swap", volume} <= left, run.output
+    for one in (f"{owner}_swap", volume):
+        cluster.rbd("rm", "--no-progress", f"{POOL}/{one}")
+    assert not [one for one in audited(cloud, cluster, spec)[1] if one["what"] == "pool_image"]
+
+
+def audited(cloud, cluster, spec, *arguments):
+    """Return the run of an audit and what it found."""
+    report = cloud.folder / "audit.json"
+    run = cloud.play("audit.yml", *arguments, **{**spec, "audit_report": str(report), "gc_grace": 0})
+    return run, json.loads(report.read_text())["findings"]

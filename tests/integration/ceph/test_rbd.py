@@ -14,8 +14,9 @@ import uuid
 import pytest
 
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
-from ansible_collections.virtfleet.compute.plugins.module_utils._volumes import rbd, stage
+from ansible_collections.virtfleet.compute.plugins.module_utils._volumes import ceph, luks, rbd, stage
 
+from ..boot.machine import Commands
 from .cluster import POOL, name
 
 MIB, GIB = 2**20, 2**30
@@ -48,8 +49,8 @@ class Host:
         identity = str(uuid.uuid5(uuid.NAMESPACE_URL, f"volume/{title}"))
         return {"name": title, "id": identity, "backend": "rbd", "size_gb": size_gb, "pool": self.pool, **more}
 
-    def provide(self, instance):
-        return stage.provide(instance, self.state_dir, self.run_dir)
+    def provide(self, instance, keys=None):
+        return stage.provide(instance, self.state_dir, self.run_dir, keys)
 
     def withdraw(self, instance):
         return stage.withdraw(instance, self.state_dir, self.run_dir)
@@ -154,5 +155,63 @@ def test_a_cluster_that_is_not_there_is_one_sentence(host, tmp_path):
     conf = tmp_path / "none.conf"
     pool = {**host.pool, "conf": str(conf)}
     root = {"name": "root", "backend": "rbd", "size_gb": 2, "boot_index": 0, "pool": pool}
-    with pytest.raises(ItemError, match=r"rbd info failed: .*unable to open config file"):
+    with pytest.raises(ItemError, match=r"rbd ls failed: .*unable to open config file"):
         host.provide({**host.instance(name()), "volumes": [root]})
+
+
+def test_a_clone_takes_four_calls(cluster, host, monkeypatch):
+    host.provide(host.instance(name()))
+    calls = []
+    real = ceph.tools.run
+    monkeypatch.setattr(
+        ceph.tools, "run", lambda command, *words, **more: calls.append(command) or real(command, *words, **more)
+    )
+    one = host.instance(name())
+    host.provide(one)
+    assert [command[5] for command in calls] == ["ls", "clone", "resize", "rename"]
+    host.withdraw(one)
+
+
+def test_what_a_killed_run_left_is_made_again(cluster, host):
+    one = host.instance(name())
+    cluster.rbd("create", "--size", "1M", f"{POOL}/{one['uuid']}_root.new")
+    (volume,) = host.provide(one).facts["volumes"]
+    told = json.loads(cluster.rbd("info", "--format", "json", volume["path"]))
+    assert told["size"] == 2 * GIB and "parent" in told
+    host.withdraw(one)
+
+
+def encrypted(cluster, path, command, key="the one of the type"):
+    """Return whether qemu-io can do something to what is in the image with this passphrase."""
+    pool, _slash, image = path.partition("/")
+    node = {"driver": "rbd", "pool": pool, "image": image, "user": "libvirt", "conf": str(cluster.conf)}
+    argv = ["qemu-io", "--object", "secret,id=key,file=/dev/stdin", "-c", command]
+    argv += ["--image-opts", luks.options(node, True)]
+    done = subprocess.run(argv, input=key, capture_output=True, text=True, check=False)
+    return done.returncode == 0 and "Pattern verification failed" not in done.stdout
+
+
+def test_encrypted_disks_hold_what_they_should_for_who_has_the_passphrase_and_nobody_else(cluster, host, monkeypatch):
+    monkeypatch.setattr(luks, "OPTIONS", luks.OPTIONS + ",iter-time=10")
+    keys, kind = {"safe": "the one of the type"}, {"encryption": "luks", "key": "safe"}
+    swap = {"name": "swap", "backend": "rbd", "size_mb": 64, "guest_format": "swap", "pool": host.pool, **kind}
+    one = host.instance(name(), swap, host.data(name(), **kind))
+    one["volumes"][0].update(kind)
+    with Commands() as commands:
+        root, swap, data = (volume["path"] for volume in host.provide(one, keys).facts["volumes"])
+    assert not [line for line in commands.seen if keys["safe"].encode() in line]
+    assert encrypted(cluster, root, "read -P 0x56 0 1") and not encrypted(cluster, root, "read 0 512", "another")
+    assert encrypted(cluster, root, f"read {2 * GIB - 512} 512") and not encrypted(cluster, root, f"read {2 * GIB} 512")
+    assert encrypted(cluster, swap, "read -P 0x53 4086 1") and encrypted(cluster, data, "write -P 0x41 0 64k")
+    assert (
+        b"VIRTFLEET"
+        not in subprocess.run(
+            ["rbd", "--conf", str(cluster.conf), "export", "--no-progress", root, "-"], check=True, capture_output=True
+        ).stdout[: 64 * MIB]
+    )
+    assert not host.provide(one, {}).changed
+    one["volumes"][2]["size_gb"] = 3
+    assert host.provide(one, keys).changed and not host.provide(one, keys).changed
+    assert encrypted(cluster, data, f"read {3 * GIB - 512} 512") and encrypted(cluster, data, "read -P 0x41 0 64k")
+    host.withdraw(one)
+    cluster.rbd("rm", "--no-progress", data)

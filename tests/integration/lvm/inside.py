@@ -21,7 +21,9 @@ import uuid
 sys.path.insert(0, "/root/code")
 
 from plugins.module_utils._model.errors import ItemError
-from plugins.module_utils._volumes import alone, lvm, retype, stage
+from plugins.module_utils._model.trace import Place
+from plugins.module_utils._traces import sweep
+from plugins.module_utils._volumes import alone, group_traces, luks, lvm, retype, stage
 
 MIB, GIB = 2**20, 2**30
 STATE, RUN = "/var/lib/virtfleet", "/run/virtfleet"
@@ -184,7 +186,70 @@ def many_thin_disks_of_one_image_are_snapshots(base: str, pool: dict) -> None:
         assert stage.withdraw(one, STATE, RUN).changed
 
 
+def what_is_left_in_the_group_is_found_and_swept(base: str, pool: dict) -> None:
+    """A disk of an instance that is gone goes; one that is open and a volume with a life of its own stay."""
+    owner, kept = (str(uuid.uuid5(uuid.NAMESPACE_URL, one)) for one in ("left", "kept"))
+    before = volumes()
+    for name in (f"{owner}_root", f"{owner}_swap.new", kept, "stranger"):
+        shell("lvcreate", "-q", "-y", "-Wy", "-Zy", "-L", "8M", "-n", name, "vg0")
+    place = Place(STATE, RUN, stores=({"backend": "lvm", **pool},))
+    found = {one.name: one for one in group_traces.find_volumes(place)}
+    assert set(found) == {f"vg0/{owner}_root", f"vg0/{owner}_swap.new", f"vg0/{kept}"}, found
+    assert all(0 <= one.age < 600 for one in found.values()), found
+    asked = [{"kind": "logical_volume", "name": name, "owner": ""} for name in found]
+    with open(f"/dev/vg0/{owner}_root", "rb"):
+        told = []
+        for one in asked:
+            try:
+                told.append(sweep(place, one, 0, False).changed)
+            except ItemError as error:
+                told.append(str(error))
+    assert sorted(map(str, told))[0] == "True" and len([one for one in told if one is not True]) == 2, told
+    assert sweep(place, asked[list(found).index(f"vg0/{owner}_root")], 0, False).changed
+    assert volumes() - before == {kept, "stranger"}
+    shell("lvremove", "-f", "-y", f"vg0/{kept}", "vg0/stranger")
+
+
+def encrypted_disks_are_opened_by_the_passphrase_alone(base: str, pool: dict) -> None:
+    luks.OPTIONS = "key-secret=key,iter-time=10"
+    kind, keys = {"encryption": "luks", "key": "safe"}, {"safe": "nobody reads this"}
+    one = instance(base, pool, "safe-1")
+    one["volumes"][0].update(kind)
+    item = {
+        "name": "data",
+        "id": str(uuid.uuid4()),
+        "backend": "lvm",
+        "size_gb": 0,
+        "size_mb": 64,
+        "pool": pool,
+        **kind,
+    }
+    (root,) = stage.provide(one, STATE, RUN, keys).facts["volumes"]
+    data = alone.provide(item, STATE, RUN, keys).facts["path"]
+    assert b"VIRTFLEET" not in content(root["path"], 0, 66 * MIB)
+    assert locked(root["path"], "read -P 0x56 0 1", keys["safe"]) and not locked(root["path"], "read 0 512", "another")
+    assert locked(data, f"write -P 0x41 {64 * MIB - 512} 512", keys["safe"])
+    assert not alone.provide(item, STATE, RUN, {}).changed and not stage.provide(one, STATE, RUN, {}).changed
+    larger = {**item, "size_mb": 128}
+    assert alone.provide(larger, STATE, RUN, keys).changed and not alone.provide(larger, STATE, RUN, keys).changed
+    assert locked(data, f"read {128 * MIB - 512} 512", keys["safe"])
+    files = {**{key: larger[key] for key in ("name", "id", "size_gb", "size_mb")}, "backend": "qcow2"}
+    assert retype.retype({**files, "origin": {"backend": "lvm", "pool": pool, **kind}}, STATE, RUN, keys).changed
+    assert retype.retype({**larger, "origin": {"backend": "qcow2"}}, STATE, RUN, keys).changed
+    assert locked(data, f"read -P 0x41 {64 * MIB - 512} 512", keys["safe"])
+    assert stage.withdraw(one, STATE, RUN).changed and alone.withdraw(item, STATE, RUN).changed
+
+
+def locked(path: str, command: str, key: str) -> bool:
+    options = luks.options({"driver": "host_device", "filename": path}, True)
+    argv = ["qemu-io", "--object", "secret,id=key,file=/dev/stdin", "-c", command, "--image-opts", options]
+    done = subprocess.run(argv, input=key, capture_output=True, text=True, check=False)
+    return done.returncode == 0 and "Pattern verification failed" not in done.stdout
+
+
 BOTH = (
+    encrypted_disks_are_opened_by_the_passphrase_alone,
+    what_is_left_in_the_group_is_found_and_swept,
     a_root_disk_is_made_grown_and_removed,
     nobody_reads_what_another_guest_wrote,
     an_open_volume_grows_and_is_not_removed,

@@ -18,10 +18,10 @@ CONTROL = "4711"  # tgtd's own number for its control socket
 
 
 def disk(folder: pathlib.Path, name: str) -> pathlib.Path:
-    """Return an empty file of one GiB."""
+    """Return an empty file of one GiB, and what LUKS needs beside it."""
     path = folder / name
     with path.open("wb") as stream:
-        stream.truncate(GIB)
+        stream.truncate(GIB + 2 * 2**20)
     return path
 
 

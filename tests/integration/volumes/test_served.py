@@ -14,20 +14,22 @@ from .world import NAMES, guest
 PASSWORD = "twelve chars"
 
 
-@pytest.fixture(params=["nbd", "iscsi", "chap"])
+@pytest.fixture(params=["nbd", "iscsi", "chap", "nbd-luks", "iscsi-luks"])
 def served(request, world, tmp_path):
-    """A running server, and the variables by which the fleet knows its disk."""
-    address = f"{world.lab.prefix}.0.1"
+    """A running server, and the variables by which the fleet knows its disk, which guests find encrypted with luks."""
+    address, (protocol, _dash, luks) = f"{world.lab.prefix}.0.1", request.param.partition("-")
     kind = {"backend": "nbd"}
-    if request.param == "nbd":
+    if protocol == "nbd":
         one = Nbd(tmp_path, address)
     else:
-        user, password = ("virtfleet", PASSWORD) if request.param == "chap" else ("", "")
+        user, password = ("virtfleet", PASSWORD) if protocol == "chap" else ("", "")
         one = Iscsi(tmp_path, address, user, password)
         kind = {"backend": "iscsi", "target": TARGET, **({"chap_user": user} if user else {})}
-    volume = {"size_gb": 1, "type": "san", "location": "disk" if request.param == "nbd" else "1"}
+    kind |= {"encryption": "luks"} if luks else {}
+    volume = {"size_gb": 1, "type": "san", "location": "disk" if protocol == "nbd" else "1"}
     try:
         yield {
+            "path": one.path,
             "virtfleet_volume_types": {"san": {**kind, "server": one.server}},
             "virtfleet_volumes": {"vfv-san": volume},
             "virtfleet_volume_keys": {"san": PASSWORD},
@@ -37,6 +39,7 @@ def served(request, world, tmp_path):
 
 
 def test_a_disk_of_a_server_is_seen_by_guests_of_all_hosts_one_after_the_other(world, served):
+    path = served.pop("path")
     first, second = guest("vfv-1", host="kvm1"), guest("vfv-2", "vfv-san", host="kvm2")
     with Commands() as commands:
         world.boot(first, **served)
@@ -46,6 +49,8 @@ def test_a_disk_of_a_server_is_seen_by_guests_of_all_hosts_one_after_the_other(w
         world.boot(first, **served)
         world.boot(first, second, **served)  # from the start
     assert world.read("kvm2", "vfv-2", "vfv-san") == "SERVED"
+    encrypted = served["virtfleet_volume_types"]["san"].get("encryption")
+    assert bool(encrypted) is (b"SERVED" not in path.read_bytes())
     told = world.lab.on("kvm2", "virsh dumpxml vfv-2 --security-info; cat /var/lib/virtfleet/instances/*/*.json")
     assert PASSWORD not in told + world.output
     # tgtadm of the test itself is told the password in this way, and nobody else.

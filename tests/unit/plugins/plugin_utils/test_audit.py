@@ -186,3 +186,37 @@ def test_a_sweep_asks_for_guards_and_takes_what_could_be_guarded():
     assert "run r is at work" in after["u8"]["evidence"] and "in use" in after["tapx"]["evidence"]
     assert [one["uuid"] for one in releasable(guarded, after.values())] == ["u9"]
     assert {one["done"] for one in swept(found, results, guarded, True)} == {"kept", "would go"}
+
+
+@pytest.mark.parametrize(
+    "more,history,gc",
+    [
+        ({}, HISTORY, False),  # another fleet may have it
+        ({"old": 2 * DAY}, gone(DAY, "u9", "kvm2"), True),
+        ({"old": 2 * DAY, "age": 60}, gone(DAY, "u9", "kvm2"), False),
+        ({"old": DAY + 1}, gone(DAY, "u9", "kvm2"), False),
+        ({"old": 60 * 60}, gone(DAY, "u9", "kvm2"), False),  # of another fleet's instance of that name
+        ({"old": None}, gone(DAY, "u9"), False),
+    ],
+)
+def test_a_disk_in_a_pool_is_told_once_and_goes_only_if_it_is_older_than_the_end_of_its_instance(more, history, gc):
+    there = {"traces": [trace("pool_image", "vms/u9_root", owner="u9", **more)], "unread": {}}
+    found = audit(**world(traces={"kvm1": there, "kvm2": there}, history=history))
+    assert [(one["what"], one["host"], one["gc"]) for one in found] == [("pool_image", "kvm1", gc)]
+
+
+def test_a_disk_in_a_pool_belongs_to_an_instance_wherever_that_is():
+    hosts = [*world()["hosts"], {"name": "kvm2", "instances": [{**DOMAIN, "uuid": "u2"}]}]
+    registry = [CLAIM, {**CLAIM, "uuid": "u2", "host": "kvm2"}]
+    seen = {"traces": [trace("pool_image", "vms/u2_root", owner="u2")], "unread": {}}
+    assert audit(**world(hosts=hosts, registry=registry, traces={"kvm1": seen})) == []
+
+
+@pytest.mark.parametrize("kind", ["pool_image", "logical_volume"])
+def test_a_volume_that_nobody_knows_is_told_and_never_swept(kind):
+    one = trace(kind, "vms/v1", volume="v1", removable=False)
+    assert audit(**world(one), volumes=["v1"]) == []
+    (found,) = audit(**world(one), volumes=["v2"])
+    assert not found["gc"] and "neither the registry nor virtfleet_volumes knows it" in found["evidence"]
+    (half,) = audit(**world(trace(kind, "vms/v1.new", volume="v1")), volumes=[])
+    assert half["gc"]

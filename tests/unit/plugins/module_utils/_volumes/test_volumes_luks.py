@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
+import socket
 import subprocess
 import threading
+import time
 import uuid
 
 import pytest
 
 from ansible_collections.virtfleet.compute.plugins.module_utils._model import volume_keys
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.errors import ItemError
-from ansible_collections.virtfleet.compute.plugins.module_utils._volumes import alone, qcow2, raw, stage
+from ansible_collections.virtfleet.compute.plugins.module_utils._volumes import alone, luks, qcow2, raw, retype, stage
 
 MIB = 2**20
 PASSPHRASE = "correct horse, battery = staple"
@@ -40,6 +42,7 @@ def quick(monkeypatch):
     """A passphrase is stretched for ten milliseconds: seconds of it, as users get them, are no use to a test."""
     monkeypatch.setattr(qcow2, "LUKS", ["-o", qcow2.LUKS[1] + ",encrypt.iter-time=10"])
     monkeypatch.setattr(raw, "LUKS", ["luks", "-o", raw.LUKS[2] + ",iter-time=10"])
+    monkeypatch.setattr(luks, "OPTIONS", luks.OPTIONS + ",iter-time=10")
 
 
 def opened(path, backend, key=PASSPHRASE, command=""):
@@ -123,3 +126,91 @@ def test_a_host_gets_no_other_passphrase_than_it_needs():
     assert volume_keys.needed(records, keys) == {"data": PASSPHRASE, "safe": KEYS["safe"], "boot": "b"}
     assert volume_keys.needed([volume("raw")], keys) == KEYS
     assert volume_keys.needed(records, None) == {}
+
+
+@pytest.fixture
+def server(tmp_path):
+    """An NBD server with an export of 64 MiB and what LUKS needs, that anybody may open; its file is told too."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    path = tmp_path / "disk"
+    with path.open("wb") as stream:
+        stream.truncate(64 * MIB + luks.ROOM)
+    command = ["qemu-nbd", "-f", "raw", "-x", "disk", "-b", "127.0.0.1", "-p", str(port), "-e", "4", "--persistent"]
+    process = subprocess.Popen([*command, str(path)])
+    try:
+        end = time.monotonic() + 30
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            time.sleep(0.05)
+        yield path, {"server": f"127.0.0.1:{port}", "location": "disk"}
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def served(pool, **more):
+    return {**volume("nbd", size_gb=0, size_mb=64, pool=pool), **more}
+
+
+def test_an_empty_disk_of_a_server_is_encrypted_once_and_only_the_passphrase_opens_it(tmp_path, server):
+    path, pool = server
+    state, run = str(tmp_path / "state"), str(tmp_path / "run")
+    assert alone.planned(served(pool), state).changed and path.read_bytes().count(0) == path.stat().st_size
+    with arguments() as seen:
+        assert alone.provide(served(pool), state, run, KEYS).changed
+    assert [one for one in seen if b"key-secret=key" in one] and not [one for one in seen if PASSPHRASE.encode() in one]
+    assert not alone.provide(served(pool), state, run, {}).changed
+    options = nbd_options(pool)
+    assert reads(options, PASSPHRASE, f"read -P 0 {64 * MIB} 512")  # what is beyond it is empty
+    assert reads(options, PASSPHRASE, f"write -P 0x41 {64 * MIB - 512} 512")
+    assert not reads(options, "something else", "read 0 512")
+    assert b"A" * 512 not in path.read_bytes()
+    assert not alone.withdraw(served(pool), state, run).changed and reads(options, PASSPHRASE, "read 0 512")
+
+
+def nbd_options(pool):
+    host, port = pool["server"].split(":")
+    return luks.options(
+        {"driver": "nbd", "server.type": "inet", "server.host": host, "server.port": port, "export": "disk"}, True
+    )
+
+
+def reads(options, key, command):
+    argv = ["qemu-io", "--object", "secret,id=key,file=/dev/stdin", "-c", command, "--image-opts", options]
+    done = subprocess.run(argv, input=key, capture_output=True, text=True, check=False)
+    return done.returncode == 0 and "Pattern verification failed" not in done.stdout
+
+
+def test_a_disk_of_a_server_that_holds_something_or_is_too_small_is_not_touched(tmp_path, server):
+    path, pool = server
+    state, run = str(tmp_path / "state"), str(tmp_path / "run")
+    with pytest.raises(ItemError, match="LUKS needs 2 MiB more"):
+        alone.provide(served(pool, size_mb=65), state, run, KEYS)
+    with path.open("r+b") as stream:
+        stream.seek(63 * MIB)
+        stream.write(b"somebody's")
+    before = path.read_bytes()
+    with pytest.raises(ItemError, match="is neither empty nor encrypted"):
+        alone.provide(served(pool), state, run, KEYS)
+    assert path.read_bytes() == before
+
+
+def test_a_volume_moves_to_an_encrypted_disk_of_a_server_and_back(tmp_path, server):
+    _path, pool = server
+    state, run = str(tmp_path / "state"), str(tmp_path / "run")
+    plain = {"name": "data", "id": IDENTITY, "backend": "qcow2", "size_gb": 0, "size_mb": 64}
+    made = alone.provide(plain, state, run).facts["path"]
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", "write -P 0x41 1M 64k", made], check=True, capture_output=True)
+    assert retype.retype({**served(pool), "origin": {"backend": "qcow2"}}, state, run, KEYS).changed
+    assert not list(pathlib.Path(state, "volumes").glob("*"))
+    assert reads(nbd_options(pool), PASSPHRASE, "read -P 0x41 1M 64k")
+    assert reads(nbd_options(pool), PASSPHRASE, f"write -P 0x42 {64 * MIB} 512")  # the guest sees a little more
+    back = {**plain, "origin": {"backend": "nbd", "pool": pool, "encryption": "luks", "key": "safe"}}
+    retype.retype(back, state, run, KEYS)
+    for command in ("read -P 0x41 1M 64k", f"read -P 0x42 {64 * MIB} 512"):
+        told = subprocess.run(["qemu-io", "-f", "qcow2", "-c", command, made], check=True, capture_output=True)
+        assert b"Pattern verification failed" not in told.stdout
+    assert not alone.provide(plain, state, run).changed

@@ -865,7 +865,12 @@ def test_a_block_device_that_cannot_be(devices, changes, sentence):
         (
             {"backend": "rbd", "pool": "vms", "encryption": "luks"},
             {"volume_type": "safe"},
-            "virtfleet_volume_types.safe.encryption does not go with backend rbd: only qcow2 and raw are encrypted",
+            f"{I0} has the encrypted volume 'root', and virtfleet_volume_keys has none of safe: add its passphrase",
+        ),
+        (
+            {"backend": "iscsi", "server": "s", "target": "iqn.2026-01.x:y", "chap_user": "u", "encryption": "luks"},
+            {},
+            "virtfleet_volume_types.safe.encryption does not go with 'chap_user': a volume has one passphrase",
         ),
         ({"backend": "raw", "encryption": "aes"}, {}, "virtfleet_volume_types.safe.encryption is 'aes': There is luks"),
     ],
