@@ -8,12 +8,32 @@ The record is made here and not by a filter of the role: each worker, one a host
 
 from __future__ import annotations
 
+import ipaddress
+import time
+
 from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._model.host import down
 from ..plugin_utils._ahead import wait
+from ..plugin_utils._run import run_of
 from ..plugin_utils._stage import why
+
+OPTIONS = ("virt_type", "host_ip", "state_dir", "run_dir", "whole", "packed", "uri")
+OF_THE_FLEET = ("virt_type", "state_dir", "run_dir")
+SETTINGS = (
+    "cpu_allocation_ratio",
+    "ram_allocation_ratio",
+    "disk_allocation_ratio",
+    "reserved_vcpus",
+    "reserved_memory_mb",
+    "reserved_disk_gb",
+    "availability_zone",
+    "enabled",
+    "labels",
+    "aggregates",
+    "traits",
+)
 
 
 class ActionModule(ActionBase):
@@ -25,18 +45,49 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """Return what the module returned, or the record of a host that is down."""
         super().run(tmp, task_vars)
-        args = self._task.args
+        args = self.arguments(self._task.args, task_vars)
         wait("host_info")
         try:
-            result = self._execute_module(task_vars=task_vars)
+            result = self._execute_module(module_args=args, task_vars=task_vars)
         except AnsibleConnectionFailure as error:
             result = left_out(args, cut_off(str(error)))
         else:
             if result.get("unreachable"):
                 result = left_out(args, cut_off(str(result.get("msg"))))
-            elif "host" not in result and "name" in args:
+            elif "host" not in result:
                 result = left_out(args, why(self._task.action, result))
         return result
+
+    def arguments(self, args, task_vars):
+        """Return the arguments of the module, those that are not given taken from variables if the task says so.
+
+        Most of these variables are no templates: as arguments of the task each would be one, compiled once a host.
+        """
+        now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
+        known = {"name": task_vars["inventory_hostname"], "updated_at": now}
+        begin = args.get("variables")
+        if begin:
+            known["host_ip"] = address(self._templar.template(task_vars.get("ansible_host") or ""))
+            known.update(self.read("virtfleet_", OF_THE_FLEET, task_vars))
+            known.update(self.read(begin, OPTIONS, task_vars))
+            known["settings"] = self.read(begin, SETTINGS, task_vars)
+            if "whole" not in known:
+                controller = task_vars["hostvars"].raw_get("localhost") if "localhost" in task_vars["hostvars"] else {}
+                known["whole"] = run_of(controller).get("leaving") or []
+        given = {key: value for key, value in args.items() if key != "variables" and value is not None}
+        return {**known, **given}
+
+    def read(self, begin, names, task_vars):
+        """Return what the variables with these names say, each with the same beginning."""
+        return {name: self._templar.template(task_vars[begin + name]) for name in names if begin + name in task_vars}
+
+
+def address(where):
+    """Return where a host is reached if that is an address, as other hosts need it, and not a name."""
+    try:
+        return str(ipaddress.ip_address(where))
+    except ValueError:
+        return ""
 
 
 def cut_off(said):

@@ -31,7 +31,7 @@ class ActionModule(ActionBase):
 
         def told(host):
             if host not in known:
-                known[host] = facts(host).get("virtfleet_host") or {}
+                known[host] = (facts(host).get("virtfleet_host_info") or {}).get("host") or {}
             return known[host]
 
         return {**result, "changed": False, "shares": plan(records, told, task_vars["ansible_play_hosts"], fleet)}

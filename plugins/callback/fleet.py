@@ -45,6 +45,8 @@ from ..plugin_utils._progress import Stage, failures, key_of, sentence
 
 COLLECTION = "virtfleet.compute"
 PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
+# They hand records on between the controller and a host, which is no news.
+HANDING_ON = (f"{COLLECTION}.shares", f"{COLLECTION}.outcomes")
 DEBUG = ("debug", "ansible.builtin.debug", "ansible.legacy.debug")
 
 
@@ -136,9 +138,11 @@ class CallbackModule(DefaultCallback):
         with self._guard:
             if self._stage:
                 self._stage.running.pop(result.host.get_name(), None)
-                if done and result.task.action.startswith(f"{COLLECTION}."):
+                silent = result.task.action in HANDING_ON
+                if done and not silent and result.task.action.startswith(f"{COLLECTION}."):
                     self._stage.hosts.add(result.host.get_name())
-                self._stage.note(result.host.get_name(), result.result)
+                if not silent:
+                    self._stage.note(result.host.get_name(), result.result)
         table = result.result.get("virtfleet_table") or (result.result.get("ansible_facts") or {}).get(
             "virtfleet_table"
         )

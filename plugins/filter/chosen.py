@@ -27,7 +27,7 @@ author:
 EXAMPLES = r"""
 - name: Say which of them are here
   ansible.builtin.debug:
-    msg: "{{ virtfleet_host | virtfleet.compute.chosen('web-1,web-2') | map(attribute='name') }}"
+    msg: "{{ virtfleet_host_info.host | virtfleet.compute.chosen('web-1,web-2') | map(attribute='name') }}"
 """
 
 RETURN = r"""

@@ -121,6 +121,14 @@ def instance_directory(state_dir: str, instance_uuid: str) -> str:
     return os.path.join(state_dir, "instances", instance_uuid)
 
 
+def port_files(state_dir: str) -> list[str]:
+    """Return the names of the files of saved ports, of which `_network.saved` knows what they mean."""
+    try:
+        return [name for name in os.listdir(os.path.join(state_dir, "ports")) if name.endswith(".json")]
+    except FileNotFoundError:
+        return []
+
+
 def instance_folders(state_dir: str) -> list[str]:
     """Return the uuids of the instances that have a directory."""
     try:

@@ -36,9 +36,8 @@ requirements:
   - python3-lxml
 options:
   name:
-    description: The name of the host in the inventory.
+    description: The name of the host in the inventory. It is that of the host that the task runs on if it is left out.
     type: str
-    required: true
   virt_type:
     description:
       - Whether guests run on V(kvm) or are emulated by V(qemu). CPU features are those such guests get.
@@ -52,15 +51,22 @@ options:
     type: str
     default: ""
   updated_at:
-    description: When the record is made, as the caller wants it written down.
+    description: When the record is made, as the caller wants it written down. The time of day in UTC if it is left out.
     type: str
-    default: ""
   settings:
     description:
       - What the host does not know of itself and the record is to hold, such as C(cpu_allocation_ratio),
         C(reserved_memory_mb), C(availability_zone) or C(aggregates). It goes before what the host says.
     type: dict
     default: {}
+  variables:
+    description:
+      - What the names of variables begin with from which all options and settings are taken that the task does not
+        give, such as C(host_info_) for C(host_info_virt_type) and C(host_info_cpu_allocation_ratio).
+      - Where there is none, O(virt_type), O(state_dir) and O(run_dir) are C(virtfleet_virt_type),
+        C(virtfleet_state_dir) and C(virtfleet_run_dir), and O(host_ip) is C(ansible_host) if that is an address.
+      - Then O(whole) is, without such a variable, what the run of this playbook is to delete.
+    type: str
   state_dir:
     description: Where the instances live on the host; its file system is the host's disk.
     type: path
@@ -262,21 +268,20 @@ host:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils._files import instance_folders
+from ..module_utils._files import instance_folders, port_files
 from ..module_utils._host import memory
 from ..module_utils._hypervisor import host
 from ..module_utils._hypervisor.connection import connect
 from ..module_utils._model.errors import ItemError
-from ..module_utils._model.host import down, pack, port_ids, thinned, with_traces
-from ..module_utils._network import standing
-from ..module_utils._network.host import Host
+from ..module_utils._model.host import Look, down, pack, port_ids, thinned, with_traces
 
 OPTIONS = {
-    "name": {"type": "str", "required": True},
+    "name": {"type": "str"},
     "virt_type": {"type": "str", "choices": ["auto", "kvm", "qemu"], "default": "auto"},
     "host_ip": {"type": "str", "default": ""},
-    "updated_at": {"type": "str", "default": ""},
+    "updated_at": {"type": "str"},
     "settings": {"type": "dict", "default": {}},
+    "variables": {"type": "str"},
     "state_dir": {"type": "path", "default": "/var/lib/virtfleet"},
     "run_dir": {"type": "path", "default": "/run/virtfleet"},
     "whole": {"type": "list", "elements": "str", "default": ["all"]},
@@ -287,11 +292,18 @@ OPTIONS = {
 
 def look(module, record):
     """Return what the host says of its ports; where they are unreadable, that all is as told."""
+    directory = module.params["state_dir"]
+    if not port_files(directory):
+        return Look(set(), set(), {})
+    # Half of all that this module is made of, and a host without ports does not need it.
+    from ..module_utils._network import standing
+    from ..module_utils._network.host import Host
+
     try:
-        return standing.look(Host(module.params["state_dir"], module.params["run_dir"]))
+        return standing.look(Host(directory, module.params["run_dir"]))
     except ItemError as error:
         module.warn(f"{module.params['name']}: whether ports are damaged is not known: {error}")
-        return standing.Look(set().union(*map(port_ids, record["instances"])), set(), {})
+        return Look(set().union(*map(port_ids, record["instances"])), set(), {})
 
 
 def main():

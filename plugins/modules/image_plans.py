@@ -14,7 +14,7 @@ description:
   - Images from C(file) URLs are left out, since each host sees its own files, unless they name the C(host) that has
     them.
   - It runs on the controller and asks nobody. What the hosts have is what M(virtfleet.compute.host_info) told, in the
-    variable C(virtfleet_host) of each host of group C(compute).
+    variable C(virtfleet_host_info.host) of each host of group C(compute).
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying target.

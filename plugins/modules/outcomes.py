@@ -56,8 +56,8 @@ RETURN = r"""
 instances:
   description:
     - The records of the run, same length and order, with what the hosts told.
-    - With O(max_attempts) those that another host may try have C(todo=create), C(tried) and C(attempts); the others have
-      nothing left to do.
+    - With O(max_attempts) those that another host may try have C(todo=create), C(tried) and C(attempts); the others
+      have nothing left to do.
   returned: success
   type: list
   elements: dict

@@ -35,7 +35,7 @@ options:
   hosts:
     description:
       - Host records as of M(virtfleet.compute.host_info).
-      - Without them they are the C(virtfleet_host) of the hosts of group C(compute).
+      - Without them they are the C(virtfleet_host_info.host) of the hosts of group C(compute).
     type: list
     elements: dict
   names:

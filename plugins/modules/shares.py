@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: shares
-short_description: Takes out of a run what a host has to do
+short_description: Takes out of a run what a host has to do, and notes that it was done
 description:
   - Takes the records that the controller left in the C(virtfleet_run) of C(localhost).
   - The stages that follow on the host find those of the host in C(virtfleet_here), where this task is to register them.
@@ -28,8 +28,14 @@ attributes:
     description: Indicates this has a corresponding action plugin so it is executed on the controller.
     support: full
 options:
+  ended:
+    description:
+      - Whether the host came to the end of its stages, which is noted in C(virtfleet_here). A host without the note was
+        lost on the way.
+    type: bool
+    default: false
   instances:
-    description: Instance records of the whole run, in place of those that the controller left.
+    description: Instance records of the whole run, in place of those that the controller left. Not with O(ended).
     type: list
     elements: dict
 seealso:
@@ -46,13 +52,14 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-ansible_facts:
-  description: C(virtfleet_undo_done), false until the host has come to the end of its stages.
-  returned: success
-  type: dict
-  sample: {virtfleet_undo_done: false}
+ended:
+  description: Always true.
+  returned: O(ended)
+  type: bool
 instances:
-  description: The records of the host that have something left to do and have not failed, in the order of the run.
+  description:
+    - The records of the host that have something left to do and have not failed, in the order of the run.
+    - With O(ended) those of C(virtfleet_here).
   returned: success
   type: list
   elements: dict

@@ -33,7 +33,7 @@ def handed_on(run: Mapping[str, Any], instances: Iterable[Record], **more: Any) 
 def fleet(variables: Mapping[str, Any]) -> list[Record]:
     """Return the records of the hosts of group compute that stage host_info left, in the order of the group."""
     known = (variables["hostvars"].raw_get(host) for host in (variables["groups"].get("compute") or ()))
-    return [one["virtfleet_host"] for one in known if one.get("virtfleet_host")]
+    return [one["virtfleet_host_info"]["host"] for one in known if one.get("virtfleet_host_info")]
 
 
 def what_hosts_did(variables: Mapping[str, Any], hosts: Iterable[str]) -> tuple[list[Record], list[str]]:
@@ -41,5 +41,5 @@ def what_hosts_did(variables: Mapping[str, Any], hosts: Iterable[str]) -> tuple[
     known = {host: variables["hostvars"].raw_get(host) for host in hosts}
     return (
         [one["virtfleet_here"] for one in known.values() if "virtfleet_here" in one],
-        [host for host, one in known.items() if not one.get("virtfleet_undo_done")],
+        [host for host, one in known.items() if not (one.get("virtfleet_here") or {}).get("ended")],
     )

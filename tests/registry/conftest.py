@@ -54,7 +54,7 @@ def inventory(folder: pathlib.Path, url: str, hosts: list[dict]) -> pathlib.Path
     groups = {
         "all": {"hosts": {"localhost": local}},
         "registry": {"hosts": {"localhost": {}}},
-        "compute": {"hosts": {one["name"]: {"virtfleet_host": one} for one in hosts}},
+        "compute": {"hosts": {one["name"]: {"virtfleet_host_info": {"host": one}} for one in hosts}},
     }
     variables = {
         "virtfleet_registry_url": url,

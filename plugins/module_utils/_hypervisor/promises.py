@@ -10,9 +10,8 @@ import struct
 from dataclasses import dataclass, fields
 from typing import Any
 
-from .._xml.metadata import remembered
 from .._xml.size import memory_mb, vcpus
-from .._xml.tree import parse
+from .._xml.tree import OURS, parse
 from .connection import failing_to, is_gone, libvirt, listed, power_states
 
 GIB = 1 << 30
@@ -74,10 +73,17 @@ def allocated(path: str) -> int:
         return 0
 
 
+def remembered(root: Any) -> Any:
+    """Return the instance that a domain of ours remembers; a host without one does not load what an instance is."""
+    from .._xml import metadata
+
+    return metadata.remembered(root)
+
+
 def promise(text: str, state: str) -> Promise:
     """Return what a domain may use: ours by the flavor in its record, others by the size of their disk files."""
     root = parse(text)
-    instance = remembered(root)
+    instance = remembered(root) if OURS in text else None
     files = _disks(root)
     size = 0 if instance else sum(virtual_size(*one) for one in files)
     return Promise(

@@ -13,12 +13,26 @@ import base64
 import json
 import zlib
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 # What libvirt says of a domain whose instance is as it is asked for.
 POWER_OF_STATE = {"active": "running", "stopped": "shutdown"}
 EVERY = "all"
 MOST_BYTES = 1 << 28  # what a text may become; a host is not trusted with the controller's memory
+
+
+class Look(NamedTuple):
+    """What a host says of its ports.
+
+    Attributes:
+        standing: the ids of the ports that stand.
+        owners: the uuids of the instances that ports are saved of.
+        groups: the groups that rules of the ports name, each with the digest of the members that the host knows.
+    """
+
+    standing: set[str]
+    owners: set[str]
+    groups: dict[str, str]
 
 
 def down(name: str, virt_type: str, reason: str) -> dict[str, Any]:

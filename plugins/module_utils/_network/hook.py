@@ -69,6 +69,7 @@ except ItemError as error:
 SOURCES = (
     "_bulk",
     "_model.errors",
+    "_model.host",
     "_model.membership",
     "_model.qos",
     "_network.addresses4",

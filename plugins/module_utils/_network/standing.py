@@ -6,26 +6,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any
 
+from .._model.host import Look
 from . import dhcp, dnsmasq, floating, integration, links, members, ovs, qos, saved, settings, tunnels
 from .backends import BACKENDS, links_of, settings_of
 from .host import Host, World, read
 from .port import Port, to_dict
-
-
-class Look(NamedTuple):
-    """What a host says of its ports.
-
-    Attributes:
-        standing: the ids of the ports that stand.
-        owners: the uuids of the instances that ports are saved of.
-        groups: the groups that rules of the ports name, each with the digest of the members that the host knows.
-    """
-
-    standing: set[str]
-    owners: set[str]
-    groups: dict[str, str]
 
 
 def differences(world: World, ports: list[Port]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -127,8 +114,6 @@ def look(host: Host) -> Look:
 
     Where something is missing it is looked at again under the lock, for another run may be about to plug it.
     """
-    if not saved.read(host.state_dir):
-        return Look(set(), set(), {})
     world = read(host)
     if len(standing(world)) < len(world.saved):
         with saved.lock(host.run_dir):

@@ -15,10 +15,9 @@ from typing import Any
 
 from .._model.errors import ItemError
 from .._model.instance import Instance
-from .tree import add, etree, local, need_lxml
+from .tree import OURS, add, etree, local, need_lxml
 
 NOVA = "http://openstack.org/xmlns/libvirt/nova/1.1"
-OURS = "urn:virtfleet:1"
 PACKAGE = {"name": "virtfleet.compute", "version": "1"}  # the version of this shape, not of the collection
 
 

@@ -14,6 +14,7 @@ try:
 except ImportError:  # said in one sentence by `need_lxml`, so that the modules can at least be imported
     etree = None
 
+OURS = "urn:virtfleet:1"  # the namespace of our element in a domain's metadata
 # What libvirt hands out is not ours: no entities, no network, however it was defined.
 PARSER = {"resolve_entities": False, "no_network": True, "remove_comments": True}
 

@@ -33,7 +33,7 @@ SIZES = [
         **HOST_INFO[0],
         "tasks": [
             *HOST_INFO[0]["tasks"],
-            {"ansible.builtin.debug": {"msg": "size {{ virtfleet_host | to_json | length }}"}},
+            {"ansible.builtin.debug": {"msg": "size {{ virtfleet_host_info.host | to_json | length }}"}},
         ],
     }
 ]

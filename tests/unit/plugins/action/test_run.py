@@ -28,7 +28,7 @@ PLAY = """
   gather_facts: false
   vars: {ansible_python_interpreter: "{{ ansible_playbook_python }}", url: "sqlite:///{{ dir }}/registry/registry.db"}
   tasks:
-    - ansible.builtin.add_host: {name: "{{ item.name }}", groups: compute, virtfleet_host: "{{ item }}"}
+    - ansible.builtin.add_host: {name: "{{ item.name }}", groups: compute, virtfleet_host_info: {host: "{{ item }}"}}
       loop: "{{ hosts }}"
     - virtfleet.compute.requests:
         flavors: {one: {vcpus: 1, memory_mb: 64, disk_gb: 1}}
