@@ -8,6 +8,8 @@ Their agent is the way in, so that a test of what the network lets pass needs no
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from ovn_spec import FLOATING, NETWORKS, OUTSIDE
 
@@ -15,6 +17,7 @@ A, B, GREY = "10.70.0.11", "10.70.0.12", "10.72.0.12"
 PING = {"protocol": "icmp"}
 GROUPS = {"open": {"rules": [PING, {"protocol": "tcp", "ports": "80-82"}]}}
 HOMES = {"vfo-a": "kvm1", "vfo-b": "kvm2", "vfo-c": "kvm2"}
+SLOW = [{"max_kbps": 1000, "max_burst_kbps": 1000}]
 
 
 def networks(**more):
@@ -124,3 +127,62 @@ def test_the_way_out_and_a_floating_address_from_outside(world):
     assert world.pings("vfo-b", OUTSIDE), "as its own"
     assert "bytes from" in world.lab.on("kvm1", f"busybox ping -c 3 -W 2 {FLOATING}")
     assert "from-vfo-b" in world.lab.on("kvm1", f"busybox nc -w 5 {FLOATING} 80 </dev/null")
+
+
+def test_a_revoked_rule_cuts_a_live_connection_of_guests(world):
+    shut = {"open": {"rules": [PING]}}
+    listens(world, 81, "/tmp/heard")
+    world.run("vfo-a", f"(while echo tick; do sleep 0.2; done | nc {B} 81) >/dev/null 2>&1 </dev/null &")
+    assert until(lambda: heard(world) > 10)
+    planned = world.boot("--check", "--diff", groups=shut)
+    assert planned.changed
+    before = heard(world)
+    assert until(lambda: heard(world) > before), "check mode cut nothing"
+    world.boot(groups=shut)
+    after = heard(world)
+    time.sleep(3)
+    assert heard(world) == after
+    assert world.pings("vfo-a", B), "which is still let in"
+    assert world.boot().changed and world.boot().changed == 0
+
+
+def listens(world, port, file):
+    """A guest writes down what one connection brings; the guest's nc hangs up when it has nothing to say any more."""
+    world.run("vfo-b", f"(sleep 600 | nc -l -p {port} >{file}) >/dev/null 2>&1 </dev/null &")
+
+
+def heard(world):
+    """Return how many bytes came to the guest that listens."""
+    return int(world.run("vfo-b", "wc -c </tmp/heard"))
+
+
+def until(what, deadline=20):
+    """Say whether it becomes true."""
+    end = time.monotonic() + deadline
+    while not what() and time.monotonic() < end:
+        time.sleep(0.2)
+    return what()
+
+
+def test_a_limit_comes_and_goes_while_the_guest_runs(world):
+    began = world.run("vfo-a", "cat /proc/sys/kernel/random/boot_id")
+    free = seconds(world)
+    planned = world.boot("--check", "--diff", a={"qos": SLOW})
+    assert planned.changed and "qos/" in planned.output and "1000" in planned.output, planned.output
+    world.boot(a={"qos": SLOW})
+    assert world.boot(a={"qos": SLOW}).changed == 0
+    limited = seconds(world)
+    world.boot()
+    again = seconds(world)
+    print(f"a megabyte out of a guest: {free:.1f} s, {limited:.1f} s with 1000 kbit/s, {again:.1f} s without")
+    assert limited > 5 and limited > 2 * max(free, again)
+    assert world.run("vfo-a", "cat /proc/sys/kernel/random/boot_id") == began
+
+
+def seconds(world):
+    """Return how long a megabyte takes from one guest to the other, by the clock of the guest."""
+    listens(world, 82, "/dev/null")
+    clock = "$(cut -d' ' -f1 /proc/uptime)"
+    sent = f"dd if=/dev/zero bs=1000 count=1000 2>/dev/null | nc -w 20 {B} 82 >/dev/null"
+    first, last = world.run("vfo-a", f"echo {clock}; {sent}; echo {clock}").split()
+    return float(last) - float(first)
