@@ -39,7 +39,7 @@ _value:
   elements: dict
 """
 
-from ..plugin_utils._audit import guards
+from ..plugin_utils._sweep import guards
 
 
 class FilterModule:

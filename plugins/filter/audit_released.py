@@ -45,7 +45,7 @@ _value:
   elements: dict
 """
 
-from ..plugin_utils._audit import releasable
+from ..plugin_utils._sweep import releasable
 
 
 class FilterModule:

@@ -44,7 +44,7 @@ _value:
   elements: dict
 """
 
-from ..plugin_utils._audit import to_sweep
+from ..plugin_utils._sweep import to_sweep
 
 
 class FilterModule:

@@ -47,7 +47,7 @@ _value:
   elements: dict
 """
 
-from ..plugin_utils._audit import swept
+from ..plugin_utils._sweep import swept
 
 
 class FilterModule:

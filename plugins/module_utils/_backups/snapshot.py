@@ -62,7 +62,9 @@ def _found(item: dict[str, Any], place: Place) -> Record | None:
 
 def _make(connection: Any, item: dict[str, Any], place: Place) -> Record:
     name, volume = item["name"], item["volume"]
-    origin = source.find(connection, item["instance"], place)
+    origin = source.find(connection, item["instance"], place, alone=False)
+    if volume not in origin.volumes:
+        origin = source.find(connection, item["instance"], place)
     if volume not in origin.volumes:
         known = ", ".join(sorted(origin.volumes))
         raise ItemError(f"{origin.name} has no volume {volume!r}: it has {known}", fault="request")

@@ -13,8 +13,8 @@ from typing import Any
 
 from .. import _qemu_img
 from .._files import UNFINISHED, instance_directory, make_directory, sync
-from .._hypervisor import backup_job
-from .._model import naming
+from .._hypervisor import backup_job, secrets
+from .._model import naming, volume_keys
 from .._model.errors import ItemError
 from .._model.volume_keys import passphrase
 from .._volumes import qcow2
@@ -94,15 +94,23 @@ def copy(source: Source, files: dict[str, str], place: Place, plain: bool = Fals
         if lost:
             raise ItemError(f"{source.name} runs without its disk {', '.join(lost)}: somebody detached it by hand")
         locked = [] if plain else [name for name in files if source.volumes[name].encryption]
-        secrets = {devs[name]: naming.volume_secret_id(source.uuid, name) for name in locked}
+        _give(source, locked, place.keys)
+        given = {devs[name]: naming.volume_secret_id(source.uuid, name) for name in locked}
         targets = {devs[name]: path for name, path in files.items()}
-        backup_job.copy(source.domain, disks, backup_job.Job(targets, secrets=secrets, **how), place.uri)
+        backup_job.copy(source.domain, disks, backup_job.Job(targets, secrets=given, **how), place.uri)
     else:
         for name, path in files.items():
             _convert(source.volumes[name], path, place, plain)
     for path in files.values():
         os.chmod(path, 0o600)
         sync(path)
+
+
+def _give(source: Source, locked: list[str], keys: Mapping[str, Any]) -> None:
+    """libvirt has the passphrases that are known: those of a guest that runs are gone if it was started anew since."""
+    for one in (source.volumes[name] for name in locked):
+        if any(keys.get(name) for name in volume_keys.names(asdict(one))):
+            secrets.give(source.domain.connect(), source.uuid, one, passphrase(asdict(one), keys))
 
 
 def _devices(source: Source, disks: list[Any]) -> dict[str, str]:

@@ -66,9 +66,7 @@ def ceph_key(conf: str, user: str) -> bytes:
 def ensure(connection: Any, instance: Instance, keys: Mapping[str, Any]) -> None:
     """libvirt has the key of every cluster that a disk of the instance is in, and the passphrase of encrypted ones."""
     for one in locked(instance.volumes):
-        key = passphrase(asdict(one), keys)
-        with failing_to(f"give libvirt the passphrase of volume {one.name}"):
-            connection.secretDefineXML(volume_secret_xml(instance.uuid, one), 0).setValue(key.encode(), 0)
+        give(connection, instance.uuid, one, passphrase(asdict(one), keys))
     clusters = {
         (one.pool.get("conf") or "/etc/ceph/ceph.conf", one.pool.get("user") or "libvirt")
         for one in instance.volumes
@@ -79,6 +77,12 @@ def ensure(connection: Any, instance: Instance, keys: Mapping[str, Any]) -> None
         with failing_to(f"give libvirt the key of Ceph user {user}"):
             secret = connection.secretDefineXML(secret_xml(conf, user), 0)
             secret.setValue(key, 0)
+
+
+def give(connection: Any, owner: str, volume: Volume, key: str) -> None:
+    """libvirt has what opens a volume of the instance with the uuid `owner`."""
+    with failing_to(f"give libvirt the passphrase of volume {volume.name}"):
+        connection.secretDefineXML(volume_secret_xml(owner, volume), 0).setValue(key.encode(), 0)
 
 
 def locked(volumes: Iterable[Volume]) -> list[Volume]:

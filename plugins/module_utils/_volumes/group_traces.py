@@ -13,14 +13,14 @@ import time
 from .._files import UNFINISHED, instance_lock, locked, plainly
 from .._model.errors import ItemError
 from .._model.trace import Place, Trace
-from . import lvm, named
-from .lvm import Row
+from . import group, named
+from .group import Row
 
 
 def find_volumes(place: Place) -> list[Trace]:
     """Return the volumes of ours in every group that is looked into; a group that is not on this host has none."""
     groups = {str(one["volume_group"]) for one in place.stores if one["backend"] == "lvm"}
-    return traces(lvm.rows(groups), time.time()) if groups else []
+    return traces(group.rows(groups), time.time()) if groups else []
 
 
 def traces(rows: list[Row], now: float) -> list[Trace]:
@@ -48,11 +48,11 @@ def traces(rows: list[Row], now: float) -> list[Trace]:
 
 def remove_volume(place: Place, trace: Trace) -> None:
     """The volume is gone, unless somebody has it open."""
-    group, _slash, name = trace.name.partition("/")
+    there, _slash, name = trace.name.partition("/")
     lock = instance_lock(place.run_dir, trace.owner or trace.within or trace.volume or "images")
     with plainly(f"{trace.name} could not be removed"), locked(lock):
-        row = next((one for one in lvm.rows({group}) if one.name == name), None)
+        row = next((one for one in group.rows({there}) if one.name == name), None)
         if row is not None and row.open:
             raise ItemError(f"{trace.name} is open: nothing was removed")
         if row is not None:
-            lvm.discard(trace.name)
+            group.discard(trace.name)

@@ -11,19 +11,16 @@ read-only.
 from __future__ import annotations
 
 import json
-import os
 import posixpath
 import threading
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._files import UNFINISHED
 from .._model.errors import ItemError
 from .._qemu_img import run as qemu_img
-from . import guest_format, luks, tools
+from . import group, guest_format, luks, tools
 from .file import check_base
 
 if TYPE_CHECKING:
@@ -34,9 +31,6 @@ GROWS_OPEN = True
 FORMAT = "raw"
 CONVERT_SECONDS = 3600  # of CPU
 PARENTS = threading.Lock()  # of many disks that are made of an image at once, one copies it
-NOT_FOUND = "Failed to find logical volume"
-TIME = "%Y-%m-%d %H:%M:%S %z"
-ENVIRONMENT = {"LC_ALL": "C", "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "LVM_SUPPRESS_FD_WARNINGS": "1"}
 
 
 def place(name: str, identity: str, directory: str, pool: dict[str, Any]) -> str:
@@ -111,45 +105,6 @@ def in_use(volume: Volume) -> bool:
 def grow(volume: Volume, size: int, key: str = "") -> None:
     """The volume has at least that size, in whole extents."""
     _extend(volume, volume.path, size + (luks.ROOM if volume.encryption else 0))
-
-
-@dataclass(frozen=True)
-class Row:
-    """A logical volume as LVM tells it; `made` is None where LVM does not know."""
-
-    group: str
-    name: str
-    open: bool
-    made: float | None
-
-
-def rows(groups: Iterable[str]) -> list[Row]:
-    """Return the volumes of these groups; of one that is not on this host there are none."""
-    words = ["lvs", "--reportformat", "json", "--config", f'report/time_format="{TIME}"']
-    told = _run([*words, "-o", "vg_name,lv_name,lv_attr,lv_time"], "lvs")
-    return parsed(told, set(groups))
-
-
-def parsed(told: str, groups: set[str]) -> list[Row]:
-    """Return the rows of these groups in what LVM told of all."""
-    listed = [one for report in json.loads(told or "{}").get("report") or () for one in report.get("lv") or ()]
-    return [
-        Row(one["vg_name"], one["lv_name"], one["lv_attr"][5:6] == "o", _when(one.get("lv_time") or ""))
-        for one in listed
-        if one["vg_name"] in groups
-    ]
-
-
-def _when(stamp: str) -> float | None:
-    try:
-        return datetime.strptime(stamp, TIME).timestamp()
-    except ValueError:
-        return None
-
-
-def discard(name: str) -> None:
-    """A volume is gone, by its group and name; one that is open is refused by LVM."""
-    _run(["lvremove", "-f", "-y", name], f"lvremove {name}")
 
 
 def remove(volume: Volume) -> bool:
@@ -259,12 +214,4 @@ def _named(path: str) -> str:
 
 def _lvm(volume: Volume, *command: str, missing: bool = False) -> str:
     """Return what a command of LVM printed; empty for a volume that is missing where that is no error."""
-    return _run(command, f"volume {volume.name}: {command[0]}", missing)
-
-
-def _run(command: Sequence[str], what: str, missing: bool = False) -> str:
-    hint = f"{command[0]} is not installed on this host: install lvm2 and util-linux"
-    done = tools.run(command, hint, env={**os.environ, **ENVIRONMENT})
-    if missing and done.returncode and NOT_FOUND in done.stderr:
-        return ""
-    return tools.checked(done, what)
+    return group.run(command, f"volume {volume.name}: {command[0]}", missing)

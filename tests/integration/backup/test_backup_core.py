@@ -253,6 +253,17 @@ def test_the_copy_of_an_encrypted_disk_is_encrypted_with_the_same_passphrase(wor
     world.domain.create()
 
 
+def test_a_passphrase_that_libvirt_has_forgotten_is_brought_again(world):
+    world.encrypt()
+    world.domain.create()
+    for one in ("safe-qcow2", "safe-raw"):
+        world.connection.secretLookupByUUIDString(naming.volume_secret_id(UUID, one)).undefine()
+    with pytest.raises(ItemError, match="Failed to start the backup"):
+        world.back_up("b1")
+    assert world.stray() == []
+    assert backup.provide(world.connection, world.item("b1"), replace(world.backups, keys={"safe": PASSPHRASE})).changed
+
+
 def test_an_encrypted_disk_becomes_an_image_in_clear_only_when_that_is_asked_for(world):
     world.encrypt()
     world.domain.create()

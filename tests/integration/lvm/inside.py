@@ -258,9 +258,16 @@ BOTH = (
 )
 
 
+def a_guest_starts_from_a_volume(base: str, pool: dict) -> None:
+    import guest  # it needs libvirt and QEMU, and the others do not
+
+    guest.a_guest_starts_from_a_volume_and_is_backed_up_and_restored(pool, STATE, RUN)
+
+
 def main() -> int:
     base, failed = prepare(), 0
     cases = [(case, kind) for case in BOTH for kind in KINDS] + [(many_thin_disks_of_one_image_are_snapshots, "thin")]
+    cases += [(a_guest_starts_from_a_volume, kind) for kind in KINDS]
     for case, kind in cases:
         try:
             case(base, KINDS[kind])

@@ -14,7 +14,10 @@ import time
 
 from ..cloud_image import image
 
-PACKAGES = ("lvm2", "thin-provisioning-tools", "qemu-utils", "e2fsprogs", "dosfstools")
+PACKAGES = (
+    *("lvm2", "thin-provisioning-tools", "qemu-utils", "e2fsprogs", "dosfstools"),
+    *("libvirt-daemon-system", "qemu-system-x86", "python3-libvirt", "python3-lxml"),
+)
 DEADLINE = 900  # seconds on a busy machine; alone it takes one minute
 USER_DATA = "#cloud-config\n{}\n"
 
@@ -43,7 +46,7 @@ class Machine:
         drives += ["-drive", f"file={self.folder / 'lvm.raw'},if=virtio,format=raw,discard=unmap"]
         network = ["-nic", f"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{self.port}-:22"]
         console = ["-display", "none", "-serial", f"file:{self.folder / 'console'}", "-monitor", "none"]
-        small = ["-accel", "tcg,tb-size=128", "-m", "768", "-smp", "1", "-device", "virtio-rng-pci"]
+        small = ["-accel", "tcg,tb-size=128", "-m", "1024", "-smp", "1", "-device", "virtio-rng-pci"]
         self.process = subprocess.Popen(["qemu-system-x86_64", *small, *drives, *network, *console])
         end = time.monotonic() + DEADLINE
         while True:

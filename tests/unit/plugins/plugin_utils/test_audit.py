@@ -7,14 +7,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.virtfleet.compute.plugins.plugin_utils._audit import (
-    audit,
-    guards,
-    releasable,
-    swept,
-    to_sweep,
-)
+from ansible_collections.virtfleet.compute.plugins.plugin_utils._audit import audit
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._findings import findings_table
+from ansible_collections.virtfleet.compute.plugins.plugin_utils._sweep import guards, releasable, swept, to_sweep
 
 DOMAIN = {
     "uuid": "u1",

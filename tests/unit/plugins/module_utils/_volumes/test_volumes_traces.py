@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.virtfleet.compute.plugins.module_utils._hypervisor.traces import into
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.instance import Instance
-from ansible_collections.virtfleet.compute.plugins.module_utils._volumes import group_traces, lvm, named
+from ansible_collections.virtfleet.compute.plugins.module_utils._volumes import group, group_traces, named
 from ansible_collections.virtfleet.compute.plugins.module_utils._volumes.named import Named
 from ansible_collections.virtfleet.compute.plugins.module_utils._xml.domain import Guest, domain_xml
 from ansible_collections.virtfleet.compute.tests.unit.plugins.module_utils.instance_records import record
@@ -49,7 +49,7 @@ def row(name, attributes="-wi-------", group="vg0", made="2026-01-01 10:00:00 +0
 
 def found(*rows, now=1767268800):  # two hours after that
     told = json.dumps({"report": [{"lv": list(rows)}]})
-    return {one.name: one for one in group_traces.traces(lvm.parsed(told, {"vg0"}), now)}
+    return {one.name: one for one in group_traces.traces(group.parsed(told, {"vg0"}), now)}
 
 
 def test_logical_volumes_of_ours_are_found_with_their_owner_and_age():
