@@ -94,10 +94,11 @@ ceph-test: $(BIN)/.test ## Make, clone, grow and remove disks in a throw-away Ce
 	@command -v ceph-osd >/dev/null || $(SUDO) apt-get install -y -qq --no-install-recommends ceph-mon ceph-osd ceph-common qemu-utils qemu-block-extra
 	@$(ROOT_RUN) pytest tests/integration/ceph
 
-ovn-test: $(BIN)/.test ## Run networks of OVN over two hosts: frames in namespaces, then the playbooks in a lab of their own (minutes)
+ovn-test: $(BIN)/.test hosts ## Run networks of OVN over two hosts: frames in namespaces, then the playbooks and real guests in a lab of their own (minutes)
 	@$(LAB_TOOLS)
-	@$(ROOT_RUN) pytest -v tests/integration/ovn/test_frames.py
-	@$(ROOT_RUN) pytest -v tests/integration/ovn/test_lab.py
+	@command -v ethtool >/dev/null || $(SUDO) apt-get install -y -qq ethtool
+	@$(ROOT_RUN) pytest -v tests/integration/ovn/test_frames.py tests/integration/ovn/test_hostile.py tests/integration/ovn/test_crash.py
+	@$(ROOT_RUN) pytest -v tests/integration/ovn/test_lab.py tests/integration/ovn/test_guests.py
 
 lvm-test: $(BIN)/.test ## Make, clone, grow and move disks in a volume group of a Debian that QEMU emulates, and start guests from them (half an hour)
 	@$(LAB_TOOLS)

@@ -68,7 +68,7 @@ def placed(record, decision, choice, request):
     if choice.get("host"):
         return {**record, "host": choice["host"], "alternates": choice.get("alternates") or [], "reason": reason}
     said = "; ".join(dict.fromkeys((record.get("refusals") or {}).values()))
-    told = f"{said}; no other host takes it: {reason}" if said else reason
+    told = f"{said}; no other host takes it: {reason.removeprefix('no host: ')}" if said else reason
     return {**record, "failed": True, "fault": "request", "msg": told, "reason": reason}
 
 

@@ -13,7 +13,8 @@ description:
     changed in one transaction, all of it or nothing.
   - A network is a logical switch, with the DHCP options of its subnets; an external one has a way out to a bridge of
     the hosts. A router has a port in each of its networks, SNAT and a default route. A port is a logical switch port
-    with its addresses, port security, DNS names and floating address, in the port groups of its security groups.
+    with its addresses, port security, DNS names, limits and floating address, in the port groups of its security
+    groups.
   - Rows of others are never touched. Ours carry C(virtfleet) in their external_ids.
 author:
   - The virtfleet.compute authors (@virtfleet)
@@ -43,8 +44,10 @@ options:
   routers:
     description:
       - The routers by name, each with C(networks) and, for a way out, C(external), C(external_ip) and C(gateway_hosts).
+      - A router of ours that is not among them goes if all of its networks are among O(networks). Floating addresses
+        of ports that are not told of go over to the router that their network is on now. Where the option is not given,
+        routers stay as they are.
     type: dict
-    default: {}
   state:
     description:
       - V(present) makes all of it. V(absent) takes the ports of the instances away, and the networks and routers if
@@ -118,7 +121,7 @@ from ..module_utils._ovn import apply as ovn
 OPTIONS = {
     "instances": {"type": "list", "elements": "dict", "default": []},
     "networks": {"type": "list", "elements": "dict", "default": []},
-    "routers": {"type": "dict", "default": {}},
+    "routers": {"type": "dict"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "socket": {"type": "path", "default": "/run/ovn/ovnnb_db.sock"},
     "run_dir": {"type": "path", "default": "/run/virtfleet"},

@@ -141,7 +141,7 @@ def from_record(record: dict[str, Any], position: int) -> Port:
     segment = parsed(what, "segmentation_id", int, values.get("segmentation_id") or 0)
     physical = needed(values, "physical", what, LINK_NAME) if values.get("physical") else ""
     router, floating = values.get("router") is True, None if ovn else values.get("floating_ip")
-    limits = parsed(what, "qos", qos.limits, values.get("qos") or [])
+    limits = {} if ovn else parsed(what, "qos", qos.limits, values.get("qos") or [])  # whose limits are OVN's, too
     return Port(
         id=port_id,
         instance=record["name"],

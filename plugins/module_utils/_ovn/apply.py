@@ -15,6 +15,7 @@ from .groups import drop_rows, group_rows
 from .networks import network_rows, router_rows
 from .plan import TABLES, Plan, World, column, plan, world_of
 from .ports import groups_of, port_rows
+from .routers import carried, lost, way_out
 from .row import OWNER, Row
 
 Record = Mapping[str, Any]
@@ -42,11 +43,11 @@ def own_ports(record: Record) -> list[Record]:
 
 def home(port: Record, routers: Mapping[str, Any]) -> str:
     """Return the router with a way out that a port's network is on."""
-    found = [name for name, one in routers.items() if port["network"] in one["networks"] and one.get("external")]
+    found = way_out(port["network"], routers)
     if not found:
         what = f"floating_ip {port['floating_ip']} of network '{port['network']}'"
         raise ItemError(f"{what} needs a router with an external network: add one to virtfleet_routers", "request")
-    return sorted(found)[0]
+    return found
 
 
 def rows_of(world: World, record: Record, routers: Mapping[str, Any]) -> list[Row]:
@@ -89,10 +90,10 @@ def groups_named(records: Iterable[Record]) -> list[tuple[str, Record]]:
 
 def planned(world: World, params: Record) -> tuple[Plan, list[Outcome]]:
     """Return the transaction that makes networks, routers and ports, and what becomes of each instance."""
-    records, made, before = params["instances"], {}, dict(world.rows)
+    records, made, before, routers = params["instances"], {}, dict(world.rows), params["routers"] or {}
 
     def step(record: dict[str, Any]) -> Outcome:
-        made[record["name"]] = rows_of(world, record, params["routers"])
+        made[record["name"]] = rows_of(world, record, routers)
         for row in made[record["name"]]:
             if row.table == "NAT":  # so that a second instance of this run cannot have it
                 world.rows.setdefault((row.table, row.key), {**row.columns, "external_ids": row.ids})
@@ -101,11 +102,13 @@ def planned(world: World, params: Record) -> tuple[Plan, list[Outcome]]:
     outcomes = [attempt(record, step) for record in records]
     world.rows = before
     good = [record for record in records if record["name"] in made]
-    common = shared(params["networks"], params["routers"], good)
+    common = shared(params["networks"], routers, good)
     named = {f"group/{project}/{group['name']}" for project, group in groups_named(good)} | {"group//drop"}
-    owners = {row.owner for row in common if not row.owner.startswith("group/")} | named
     ports = {f"port/{port['id']}": groups_of(one, port) for one in good for port in own_ports(one)}
-    whole = plan(world, [*common, *(row for many in made.values() for row in many)], owners | set(ports), ports)
+    owners = {row.owner for row in common if not row.owner.startswith("group/")} | named | set(ports)
+    moved = carried(world, routers, [key.partition("/")[2] for key in ports])
+    rows = [*common, *moved, *(row for many in made.values() for row in many)]
+    whole = plan(world, rows, owners | lost(world, params, rows, owners), ports)
     return whole, [told(one, record, whole) for one, record in zip(outcomes, records)]
 
 
@@ -126,7 +129,7 @@ def planned_removal(world: World, params: Record) -> tuple[Plan, list[Outcome]]:
     owners = {f"port/{port['id']}" for record in records for port in record.get("ports") or ()}
     owners |= {row["external_ids"][OWNER] for row in world.rows.values() if instance_of(row) in uuids}
     owners |= {f"network/{one['network']}" for one in params["networks"]}
-    owners |= {f"router/{name}" for name in params["routers"]}
+    owners |= {f"router/{name}" for name in params["routers"] or ()}
     for network in params["networks"]:
         users = sorted({row["external_ids"].get("name", "") for row in users_of(world, network["network"], owners)})
         if users:

@@ -34,8 +34,8 @@ def network_rows(network: Record) -> list[Row]:
             "options": {"network_name": switch_of(name)},
         }
         rows.append(Row("Logical_Switch_Port", f"out/{name}", owner, columns, _in_switch(name)))
-    rows += [_dhcp(network, one) for one in network["subnets"] if one.get("dhcp_server")]
-    return rows
+    served = [one for one in network["subnets"] if one.get("dhcp_server")]
+    return [*rows, *(row for one in served for row in (_dhcp(network, one), _server(network, one)))]
 
 
 def _in_switch(network: str) -> tuple[str, str, str]:
@@ -52,7 +52,7 @@ def _dhcp(network: Record, subnet: Record) -> Row:
     """Return what guests of a subnet are told; OVN answers them on their own host."""
     routes = [f"{one['to']},{one['via']}" for one in subnet.get("routes") or ()]
     routes += [f"0.0.0.0/0,{subnet['gateway']}"] if routes and subnet.get("gateway") else []
-    dns = [one for one in subnet.get("dns") or () if ":" not in one and one != subnet["dhcp_server"]]
+    dns = [one for one in subnet.get("dns") or () if ":" not in one]
     options = {
         "server_id": subnet["dhcp_server"],
         "server_mac": mac(subnet["dhcp_server"]),
@@ -67,6 +67,17 @@ def _dhcp(network: Record, subnet: Record) -> Row:
     return Row("DHCP_Options", key, owner, {"cidr": subnet["cidr"], "options": options})
 
 
+def _server(network: Record, subnet: Record) -> Row:
+    """Return the port that OVN answers for with the server's MAC, on each host: guests ask names there and renew."""
+    name, address = network["network"], subnet["dhcp_server"]
+    columns = {
+        "name": f"{switch_of(name)}_{address}",
+        "type": "localport",
+        "addresses": [f"{mac(address)} {address}"],
+    }
+    return Row("Logical_Switch_Port", f"server/{name}/{subnet['cidr']}", f"network/{name}", columns, _in_switch(name))
+
+
 def router_rows(name: str, router: Record, networks: Mapping[str, Record]) -> list[Row]:
     """Return the rows of a router: a port in each of its networks, and the way out with SNAT."""
     owner = f"router/{name}"
@@ -74,7 +85,7 @@ def router_rows(name: str, router: Record, networks: Mapping[str, Record]) -> li
     for one in router.get("networks") or ():
         inside = [subnet for subnet in networks[one]["subnets"] if subnet.get("gateway")]
         addresses = [f"{each['gateway']}/{each['cidr'].partition('/')[2]}" for each in inside]
-        rows += _legs(name, one, addresses)
+        rows += _legs(name, one, addresses, mac(switch_of(one)), {})
         if router.get("external") and router.get("snat", True):
             rows += [_snat(name, each["cidr"], router["external_ip"]) for each in inside if ":" not in each["cidr"]]
     if router.get("external"):
@@ -82,11 +93,15 @@ def router_rows(name: str, router: Record, networks: Mapping[str, Record]) -> li
     return rows
 
 
-def _legs(name: str, network: str, addresses: Iterable[str]) -> list[Row]:
-    """Return the port of a router and that of the switch it is in."""
+def _legs(name: str, network: str, addresses: Iterable[str], whose: str, more: Mapping[str, str]) -> list[Row]:
+    """Return the port of a router with this MAC, and that of the switch it is in, with more of its options.
+
+    Neither MAC is of the router's name: who speaks to it goes on when another router takes its place.
+    """
     owner, leg = f"router/{name}", f"{router_of(name)}_{switch_of(network)}"
-    port = {"name": leg, "mac": mac(leg), "networks": sorted(addresses)}
-    into = {"name": f"{leg}_in", "type": "router", "addresses": ["router"], "options": {"router-port": leg}}
+    port = {"name": leg, "mac": whose, "networks": sorted(addresses)}
+    options = {"router-port": leg, **more}
+    into = {"name": f"{leg}_in", "type": "router", "addresses": ["router"], "options": options}
     return [
         Row("Logical_Router_Port", f"leg/{name}/{network}", owner, port, ("Logical_Router", owner, "ports")),
         Row(
@@ -110,7 +125,9 @@ def _way_out(name: str, router: Record, external: Record) -> list[Row]:
     """Return the port of a router in its external network, on which hosts it is, and the default route."""
     owner, network = f"router/{name}", external["network"]
     subnet = next(one for one in external["subnets"] if within(router["external_ip"], one["cidr"]))
-    legs = _legs(name, network, [f"{router['external_ip']}/{subnet['cidr'].partition('/')[2]}"])
+    address = f"{router['external_ip']}/{subnet['cidr'].partition('/')[2]}"
+    # What is outside is told where external_ip and floating addresses are, also when another host becomes the gateway.
+    legs = _legs(name, network, [address], mac(f"{network} {address}"), {"nat-addresses": "router"})
     place = ("Logical_Router_Port", f"leg/{name}/{network}", "gateway_chassis")
     chassis = [
         Row(

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._ovsdb import encoded
-from .row import KEY, OWNER, Row, switch_of
+from .row import KEY, OWNER, Row
 
 # In this order rows are looked at; every one has external_ids.
 TABLES = {
-    "Logical_Switch": ("name", "ports"),
-    "Logical_Router": ("name",),
+    "Logical_Switch": ("name", "ports", "qos_rules", "dns_records"),
+    "Logical_Router": ("name", "nat"),
     "DHCP_Options": ("cidr", "options"),
     "Port_Group": ("name", "ports"),
     "Logical_Switch_Port": ("name", "type", "addresses", "port_security", "options", "dhcpv4_options"),
@@ -25,8 +25,11 @@ TABLES = {
     "NAT": ("type", "logical_ip", "external_ip"),
     "ACL": ("direction", "priority", "match", "action"),
     "DNS": ("records",),
+    "QoS": ("direction", "priority", "match", "bandwidth"),
 }
-LISTS = {"addresses", "port_security", "networks", "ports"}
+LISTS = {"addresses", "port_security", "networks", "ports", "qos_rules", "dns_records", "nat"}
+# Where rows of a port hang: it may come into another network, and its network to another router.
+MOVING = {("Logical_Switch", one) for one in ("ports", "qos_rules", "dns_records")} | {("Logical_Router", "nat")}
 
 
 @dataclass
@@ -76,7 +79,7 @@ def plan(world: World, rows: Iterable[Row], owners: Iterable[str], groups: Mappi
     """
     wanted = {(row.table, row.key): row for row in rows}
     gone = {key: row for key, row in world.of_owners(owners).items() if key not in wanted}
-    made = Plan()
+    made, homes = Plan(), homes_of(world)
     names = {key: f"r{at}" for at, key in enumerate(wanted) if key not in world.rows}
 
     def reference(key: tuple[str, str]) -> Any:
@@ -90,7 +93,7 @@ def plan(world: World, rows: Iterable[Row], owners: Iterable[str], groups: Mappi
         linked = {name: (have[name] if have else None) for name in (*row.refers, *_optional(row))}
         different = have is None or known != columns or have["external_ids"] != row.ids
         different = different or any(links.get(name, ["", []])[1] != (linked[name] or []) for name in linked)
-        moves = moved(world, row, have)
+        moves = moved(homes, row, have, reference)
         if not different and not moves:
             continue
         made.operations += moves
@@ -109,20 +112,27 @@ def plan(world: World, rows: Iterable[Row], owners: Iterable[str], groups: Mappi
     return made
 
 
-def moved(world: World, row: Row, have: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """Return the operations that take a port of a switch from where it is to where it shall be."""
-    home = world.rows.get(row.parent[:2]) if row.parent and row.parent[0] == "Logical_Switch" else None
-    if not have or row.table != "Logical_Switch_Port" or (home and have["_uuid"] in column("ports", home["ports"])):
+def homes_of(world: World) -> dict[tuple[str, str, str], str]:
+    """Return in which switch or router each row hangs: by table, column and uuid of the row, the key of where."""
+    return {
+        (table, name, uuid): key
+        for table, name in MOVING
+        for (other, key), row in world.rows.items()
+        if other == table
+        for uuid in column(name, row.get(name, []))
+    }
+
+
+def moved(homes: Mapping[Any, str], row: Row, have: Mapping[str, Any] | None, reference: Any) -> list[dict[str, Any]]:
+    """Return the operations that take a row from the switch or router that it hangs in to the one where it shall."""
+    if not have or not row.parent or row.parent[::2] not in MOVING:
+        return []
+    table, key, name = row.parent
+    if homes.get((table, name, have["_uuid"])) == key:
         return []
     mine = ["uuid", have["_uuid"]]
-    out = {"where": [["ports", "includes", mine]], "mutations": [["ports", "delete", mine]]}
-    into = {"where": [["name", "==", switch_name(row)]], "mutations": [["ports", "insert", mine]]}
-    return [{"op": "mutate", "table": "Logical_Switch", **one} for one in (out, into)]
-
-
-def switch_name(row: Row) -> str:
-    """Return the logical switch that a port hangs in."""
-    return switch_of(row.parent[1].partition("/")[2]) if row.parent else ""
+    out = {"where": [[name, "includes", mine]], "mutations": [[name, "delete", mine]]}
+    return [{"op": "mutate", "table": table, **out}, _hang(row.parent, reference, "insert", mine)]
 
 
 def _optional(row: Row) -> tuple[str, ...]:
@@ -151,6 +161,7 @@ HOMES = {
     "NAT": (("Logical_Router", "nat"),),
     "ACL": (("Port_Group", "acls"),),
     "DNS": (("Logical_Switch", "dns_records"),),
+    "QoS": (("Logical_Switch", "qos_rules"),),
 }
 
 

@@ -9,11 +9,14 @@ import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .groups import DROP_KEY
+from .._model import qos
+from .groups import DROP_KEY, WAYS
 from .networks import dhcp_key, within
 from .row import Row
 
 Record = Mapping[str, Any]
+
+LIMIT = 1000  # the priority of a limit: there is no other
 
 
 def port_rows(record: Record, port: Record, router: str) -> list[Row]:
@@ -29,7 +32,7 @@ def port_rows(record: Record, port: Record, router: str) -> list[Row]:
     told = dhcp_of(port, addresses)
     refers = {"dhcpv4_options": ("DHCP_Options", told)} if told else {}
     where = ("Logical_Switch", f"network/{port['network']}", "ports")
-    rows = [Row("Logical_Switch_Port", owner, owner, columns, where, refers, about)]
+    rows = [Row("Logical_Switch_Port", owner, owner, columns, where, refers, about), *limit_rows(port, owner)]
     if port.get("dns_domain") and addresses and record.get("hostname"):
         name = str(record["hostname"]).lower()
         names = {one: " ".join(addresses) for one in (name, f"{name}.{port['dns_domain']}")}
@@ -40,6 +43,18 @@ def port_rows(record: Record, port: Record, router: str) -> list[Row]:
         nat = {"type": "dnat_and_snat", "logical_ip": inside, "external_ip": port["floating_ip"]}
         place = ("Logical_Router", f"router/{router}", "nat")
         rows.append(Row("NAT", f"floating/{port['id']}", owner, nat, place, about=about))
+    return rows
+
+
+def limit_rows(port: Record, owner: str) -> list[Row]:
+    """Return what limits a port, a meter for each direction: what is over it is dropped."""
+    place = ("Logical_Switch", f"network/{port['network']}", "qos_rules")
+    rows = []
+    for direction, (rate, burst) in sorted(qos.limits(port.get("qos") or ()).items()):
+        way, side = WAYS[direction]
+        most = {"rate": rate, "burst": burst}
+        columns = {"direction": way, "priority": LIMIT, "match": f'{side} == "{port["id"]}"', "bandwidth": most}
+        rows.append(Row("QoS", f"qos/{port['id']}/{direction}", owner, columns, place))
     return rows
 
 

@@ -310,7 +310,8 @@ def whole_subnet(one: dict[str, Any], network: dict[str, Any]) -> dict[str, Any]
     cidr = subnet(one["cidr"])
     gateway = gateway_of(one, cidr)
     served, dns = dhcp_of(one, cidr, gateway, network), one.get("dns", [])
-    if served and network.get("dns_domain"):
+    # OVN answers whichever server is asked, and asks no other: what others know, those that are said know.
+    if served and network.get("dns_domain") and not (network["type"] == "ovn" and dns):
         dns = [served["dhcp_server"], *(each for each in dns if each != served["dhcp_server"])]
     pool = [whole_pool(pool) for pool in one.get("pool", [])] or default_pool(cidr, gateway)
     reserved = {"reserved": [whole_pool(each) for each in one["reserved"]]} if one.get("reserved") else {}

@@ -25,3 +25,27 @@ def ovn_root():
         pytest.skip("needs root: makes network namespaces")
     tool = ROOT / "tests/tools/ovn-root"
     return subprocess.run([str(tool)], cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+
+
+# The collection can be imported only after pytest-ansible has found it, later than this file: hence inside.
+@pytest.fixture(scope="module")
+def fleet(ovn_root, tmp_path_factory):
+    """Two hosts of OVN for the tests of one file."""
+    from fleet import Fleet
+
+    made = Fleet(tmp_path_factory.mktemp("ovn"), ovn_root)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def ovn_lab(tmp_path_factory):
+    """A lab of two hosts with OVN, for the tests of all files."""
+    from ovn_lab import OvnLab
+
+    made = OvnLab(tmp_path_factory.mktemp("ovn"))
+    try:
+        made.up()
+        yield made
+    finally:
+        made.lab.down()

@@ -5,155 +5,38 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import os
 import subprocess
-import time
 
 import pytest
-from host import CERTIFICATES, OvnHost, sh
-from machine import Machine
-from ovn_spec import BLUE, FLOATING, GROUPS, NETWORKS, OUTSIDE, RED, routers
+from fleet import NO, pings, records
+from host import CERTIFICATES, sh
+from ovn_spec import FLOATING, GROUPS, NETWORKS, OUTSIDE
 
 from ansible_collections.virtfleet.compute.plugins.module_utils import _ovsdb
 from ansible_collections.virtfleet.compute.plugins.module_utils._model.trace import Place
 from ansible_collections.virtfleet.compute.plugins.module_utils._network import links, traces
-from ansible_collections.virtfleet.compute.plugins.module_utils._ovn import apply as ovn
 from ansible_collections.virtfleet.compute.plugins.module_utils._ovn import traces as logical
-from ansible_collections.virtfleet.compute.plugins.module_utils._ovn.row import switch_of
-from ansible_collections.virtfleet.compute.plugins.plugin_utils._request import networks, resolve
+from ansible_collections.virtfleet.compute.plugins.plugin_utils._request import networks
 
-NORTH = "/run/ovn/ovnnb_db.sock"
-ROUTERS = routers("one")
+SERVER = "10.70.0.254"
 PLACES = {
-    "red-1": ("one", "red", "10.70.0.11", "open"),
-    "red-2": ("two", "red", "10.70.0.12", "open"),
-    "blue-1": ("two", "blue", "10.71.0.11", "open"),
-    "twin-1": ("one", "twin", "10.70.0.31", "open"),
-    "twin-2": ("two", "twin", "10.70.0.12", "open"),
-    "closed-1": ("one", "red", "10.70.0.21", "closed"),
-    "friend-1": ("two", "red", "10.70.0.22", "friend"),
+    "red-1": ("one", "red", "10.70.0.11", "open", {}),
+    "red-2": ("two", "red", "10.70.0.12", "open", {"floating_ip": FLOATING}),
+    "blue-1": ("two", "blue", "10.71.0.11", "open", {}),
+    "twin-1": ("one", "twin", "10.70.0.31", "open", {}),
+    "twin-2": ("two", "twin", "10.70.0.12", "open", {}),
+    "closed-1": ("one", "red", "10.70.0.21", "closed", {}),
+    "friend-1": ("two", "red", "10.70.0.22", "friend", {}),
 }
-NO = 0.7
-
-
-def records(groups=None):
-    """The instance records as stage request and stage claim make them; `groups` in place of the usual ones."""
-    groups = groups or GROUPS
-    entries = [
-        {
-            "name": name,
-            "flavor": "s",
-            "image": "i",
-            "networks": [{"network": network, **({"floating_ip": FLOATING} if name == "red-2" else {})}],
-            "security_groups": [group],
-        }
-        for name, (_host, network, _address, group) in PLACES.items()
-    ]
-    spec = {
-        "virtfleet_flavors": {"s": {"vcpus": 1, "memory_mb": 64}},
-        "virtfleet_images": {"i": {"url": "file:///i"}},
-        "virtfleet_networks": NETWORKS,
-        "virtfleet_routers": ROUTERS,
-        "virtfleet_security_groups": groups,
-        "virtfleet_instances": entries,
-    }
-    made, problems = resolve.request(spec)
-    assert [str(one) for one in problems] == []
-    for one in made:
-        _host, network, address, _group = PLACES[one["name"]]
-        gateway = one["ports"][0]["subnets"][0]["gateway"]
-        told = {
-            "address": address,
-            "prefix": 24,
-            "gateway": gateway,
-            "dns": [],
-            "cidr": BLUE if network == "blue" else RED,
-        }
-        one["ports"][0]["addresses"] = [told]
-    return {one["name"]: one for one in made}
-
-
-class Fleet:
-    """Two hosts, and what a run does about OVN."""
-
-    def __init__(self, folder, root):
-        self.hosts = {
-            name: OvnHost(name, address, folder / name, root)
-            for name, address in (("one", "10.99.0.1"), ("two", "10.99.0.2"))
-        }
-        self.one, self.two = self.hosts.values()
-        try:
-            self.build()
-        except Exception:
-            self.close()
-            raise
-
-    def build(self):
-        """Put a cable between the hosts, and make them one OVN."""
-        sh("ip link delete vfo1 2>/dev/null || true; ip link add vfo1 type veth peer name vfo2")
-        for link, host in (("vfo1", self.one), ("vfo2", self.two)):
-            sh(f"ethtool -K {link} tx off >/dev/null 2>&1 || true; ip link set {link} netns {host.holder.pid}")
-            with host:
-                host.cable(link)
-        with self.one:
-            self.one.central()
-            sh("ovs-vsctl add-br br-ex -- set bridge br-ex datapath_type=netdev fail_mode=standalone")
-            sh(f"ip addr add {OUTSIDE}/24 dev br-ex; ip link set br-ex up; ethtool -K br-ex tx off 2>/dev/null || true")
-        self.one.follow(self.one, f"{switch_of('public')}:br-ex")
-        self.two.follow(self.one)
-
-    def tell(self, *instances, away=False, **more):
-        """Do what module ovn_ports does on the central."""
-        params = {"instances": list(instances), "networks": networks.chosen(NETWORKS), "routers": ROUTERS, **more}
-        with self.one:
-            look = ovn.planned_removal if away else ovn.planned
-            whole, outcomes = look(ovn.read(NORTH), params)
-            ovn.apply(NORTH, whole)
-        return whole, outcomes
-
-    def nb(self, words):
-        with self.one:
-            return sh(f"ovn-nbctl {words}")
-
-    def close(self):
-        for host in self.hosts.values():
-            host.close()
-
-
-@pytest.fixture(scope="module")
-def fleet(ovn_root, tmp_path_factory):
-    made = Fleet(tmp_path_factory.mktemp("ovn"), ovn_root)
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")
 def guests(fleet):
     """Guests on both hosts, plugged as a run plugs them."""
-    made = records()
-    _whole, outcomes = fleet.tell(*made.values())
-    assert [one.error for one in outcomes] == [""] * len(made) and all(one.changed for one in outcomes)
-    with contextlib.ExitStack() as stack:
-        machines = {}
-        for name, host in fleet.hosts.items():
-            mine = [one for one in made.values() if PLACES[one["name"]][0] == name]
-            with host:
-                start = time.monotonic()
-                plugged = host.node.plug(*mine)
-                assert [one.error for one in plugged] == [""] * len(mine)
-                print(f"{len(mine)} ports plugged on {name} in {time.monotonic() - start:.2f} s")
-                assert [one.changed for one in host.node.plug(*mine)] == [False] * len(mine)
-                for one in mine:
-                    machines[one["name"]] = Machine(one)
-                    stack.callback(machines[one["name"]].close)
+    with fleet.guests(PLACES) as machines:
         yield machines
-
-
-def pings(machine, address, more=""):
-    """The first frame to where nobody was yet may be lost: its host is asked for the way to the other first."""
-    return machine.pings(address, 1, 1, more) or machine.pings(address, 2, 1, more)
 
 
 def test_hosts_come_over_tls_and_keys_stay(fleet):
@@ -169,7 +52,7 @@ def test_hosts_come_over_tls_and_keys_stay(fleet):
 
 
 def test_twice_changes_nothing(fleet, guests):
-    whole, outcomes = fleet.tell(*records().values())
+    whole, outcomes = fleet.tell(*records(PLACES).values())
     assert whole.operations == [] and not any(one.changed for one in outcomes)
 
 
@@ -202,11 +85,11 @@ def test_security_groups_and_their_change(fleet, guests):
     assert friend.reaches("10.70.0.21", 80, 3), "a member of the group that the rule names"
     wider = copy.deepcopy(GROUPS)
     wider["closed"]["rules"].append({"protocol": "icmp"})
-    whole, _outcomes = fleet.tell(*records(wider).values())
+    whole, _outcomes = fleet.tell(*records(PLACES, wider).values())
     assert len(whole.operations) == 2, "one ACL and its place"
     fleet.nb("--wait=hv sync")
     assert pings(red, "10.70.0.21")
-    fleet.tell(*records().values())
+    fleet.tell(*records(PLACES).values())
     fleet.nb("--wait=hv sync")
     assert not red.pings("10.70.0.21")
 
@@ -224,28 +107,28 @@ def test_a_guest_cannot_be_another(guests):
 def test_dhcp_and_names_without_a_daemon(guests, tmp_path):
     one, script = guests["red-1"], tmp_path / "told.sh"
     script.write_text(
-        f'#!/bin/sh\n[ "$1" = bound ] && echo "$ip/$mask $router $mtu $domain" >{tmp_path}/told\nexit 0\n'
+        f'#!/bin/sh\n[ "$1" = bound ] && echo "$ip/$mask $router $mtu $domain $dns" >{tmp_path}/told\nexit 0\n'
     )
     script.chmod(0o755)
     one.run(f"busybox udhcpc -i eth0 -q -n -f -t 5 -T 1 -O mtu -s {script}")
-    assert (tmp_path / "told").read_text().split() == ["10.70.0.11/24", "10.70.0.1", "1442", "red.example"]
-    told = subprocess.run(
-        one.command("busybox nslookup red-2.red.example 10.70.0.12"), capture_output=True, text=True, check=False
-    )
-    assert "10.70.0.12" in told.stdout.partition("Name:")[2], "OVN answers, whoever is asked"
+    assert (tmp_path / "told").read_text().split() == ["10.70.0.11/24", "10.70.0.1", "1442", "red.example", SERVER]
+    for server in (SERVER, "10.70.0.12"):
+        asked = one.command(f"busybox nslookup red-2.red.example {server}")
+        told = subprocess.run(asked, capture_output=True, text=True, check=False)
+        assert "10.70.0.12" in told.stdout.partition("Name:")[2], "OVN answers, whoever is asked"
 
 
 def test_a_floating_address_that_is_taken_is_refused(fleet, guests):
-    thief = copy.deepcopy(records()["red-1"])
+    thief = copy.deepcopy(records(PLACES)["red-1"])
     thief["ports"][0]["floating_ip"] = FLOATING
-    _whole, (refused, other) = fleet.tell(thief, records()["blue-1"])
+    _whole, (refused, other) = fleet.tell(thief, records(PLACES)["blue-1"])
     assert refused.error == f"floating_ip {FLOATING} belongs to red-2: take another" and refused.fault == "request"
     assert not other.error
 
 
 def test_a_port_that_ovn_does_not_know_is_given_up(fleet, guests, tmp_path):
     with fleet.two as host:
-        stranger = copy.deepcopy(records()["red-1"])
+        stranger = copy.deepcopy(records(PLACES)["red-1"])
         port = stranger["ports"][0]
         port.update(id="00000000-0000-4000-8000-000000000001", mac="52:54:00:00:00:77", tap="tap00000000000")
         host.node.host = type(host.node.host)(host.node.host.state_dir, host.node.host.run_dir, 1.0)
@@ -265,7 +148,7 @@ def test_stray_taps_in_the_switch_are_found_and_swept(fleet, guests):
 
 
 def test_a_logical_port_of_nobody_is_found_with_its_owner_and_swept(fleet, guests, tmp_path):
-    lost = copy.deepcopy(records()["blue-1"])
+    lost = copy.deepcopy(records(PLACES)["blue-1"])
     lost.update(name="lost", uuid="00000000-0000-4000-8000-000000000009")
     lost["ports"][0].update(id="00000000-0000-4000-8000-00000000000a", mac="52:54:00:00:00:78")
     lost["ports"][0]["addresses"][0]["address"] = "10.71.0.88"
@@ -284,7 +167,7 @@ def test_a_logical_port_of_nobody_is_found_with_its_owner_and_swept(fleet, guest
 
 
 def test_what_is_deleted_leaves_nothing(fleet, guests):
-    made = records()
+    made = records(PLACES)
     with pytest.raises(Exception, match="network 'blue' is used by blue-1, router edge in OVN: delete them first"):
         fleet.tell(away=True, networks=networks.chosen(NETWORKS, "blue"), routers={})
     for name, host in fleet.hosts.items():

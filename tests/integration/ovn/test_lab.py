@@ -1,49 +1,21 @@
 # Copyright (c) The virtfleet.compute authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Networks of OVN over two hosts of a lab: real daemons, TLS between them, and frames over Geneve.
+"""The playbooks over a lab with OVN: real daemons, TLS between them, and frames over Geneve.
 
-This kernel need not have Open vSwitch: the hosts run its userspace datapath, for which their address is moved to a
-bridge of it. The guests are network stacks behind the taps of instances that are stopped.
+The guests are network stacks behind the taps of instances that are stopped.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import os
-import pathlib
-import subprocess
-import sys
 import time
 
 import pytest
-
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "port"))
-
-from labs import Lab
 from machine import PUMP
+from ovn_lab import HOSTS
 from ovn_spec import FLOATING, GROUPS, NETWORKS, OUTSIDE, routers
-
-PACKAGES = "openvswitch-switch ovn-host ovn-central openssl"
-HOSTS = ("kvm1", "kvm2")
-UPLINK = """
-/usr/share/openvswitch/scripts/ovs-ctl --system-id={name} start >/dev/null 2>&1
-ovs-vsctl br-exists br-phy && exit 0
-mac=$(cat /sys/class/net/eth0/address)
-ovs-vsctl add-br br-phy -- set bridge br-phy datapath_type=netdev fail_mode=standalone other_config:hwaddr=\\"$mac\\"
-routes=$(ip route show default)
-address=$(ip -4 -o address show dev br0 | sed 's/.* inet \\([^ ]*\\) .*/\\1/')
-ip address flush dev br0; ip link set eth0 nomaster
-ovs-vsctl add-port br-phy eth0
-ip address add $address dev br-phy; ip link set br-phy up; ip link set eth0 up
-[ -z "$routes" ] || ip route replace default via $(echo $routes | cut -d' ' -f3)
-# A card of this datapath is seen by the kernel, too, which must not answer a second time.
-nft add table netdev ovsdrop
-nft 'add chain netdev ovsdrop in {{ type filter hook ingress device eth0 priority 0; policy drop; }}'
-"""
-ROUTERS = routers("kvm1")
 
 
 def instance(name, host, network, groups=("open",), **more):
@@ -61,46 +33,6 @@ INSTANCES = [
     instance("closed-1", "kvm1", "red", groups=["closed"], fixed_ip="10.70.0.21"),
     instance("friend-1", "kvm2", "red", groups=["friend"], fixed_ip="10.70.0.22"),
 ]
-SPEC = {
-    "virtfleet_networks": NETWORKS,
-    "virtfleet_routers": ROUTERS,
-    "virtfleet_security_groups": GROUPS,
-    "virtfleet_instances": INSTANCES,
-    "compute_host_ovn_datapath": "netdev",
-}
-
-
-class Fleet:
-    """The lab with OVN on it."""
-
-    def __init__(self, folder):
-        os.environ.setdefault("LAB_PACKAGES", PACKAGES)
-        self.lab = Lab(folder, "vfovnt", "10.204.0.0/16", 2)
-        self.groups = folder / "groups.yml"
-        self.groups.write_text(json.dumps({"ovn_central": {"hosts": {"kvm1": {}}}}))
-
-    def up(self):
-        self.lab.lab("up", "2")
-        for host in HOSTS:
-            self.on(host, UPLINK.replace("{name}", host).replace("{{", "{").replace("}}", "}"))
-        # The userspace datapath takes no packet whose checksum is still to be computed, as this machine's are.
-        here = f"ip -o -4 address show to {self.lab.prefix}.0.1 | awk '{{print $2}}'"
-        subprocess.run(f"ethtool -K $({here}) tx off", shell=True, check=True, capture_output=True)
-        script = "ovs-vsctl br-exists br-ex || ovs-vsctl add-br br-ex -- set bridge br-ex datapath_type=netdev"
-        self.on("kvm1", f"{script}; ip address replace {OUTSIDE}/24 dev br-ex; ip link set br-ex up")
-        for again in (False, True):
-            run = self.play("tests/lab/hosts.yml")
-            assert run.code == 0, run.output
-            assert not again or run.changed == 0, run.output
-
-    def play(self, playbook, *arguments, **more):
-        return self.lab.play(playbook, "-i", str(self.groups), *arguments, **{**SPEC, **more})
-
-    def on(self, host, script):
-        return self.lab.on(host, script)
-
-    def nb(self, *words):
-        return self.on("kvm1", "ovn-nbctl " + " ".join(words))
 
 
 class Guest:
@@ -151,11 +83,9 @@ class Guest:
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory):
-    made = Fleet(tmp_path_factory.mktemp("ovn"))
-    made.up()
-    yield made
-    made.lab.down()
+def fleet(ovn_lab):
+    ovn_lab.spec = {"virtfleet_instances": INSTANCES}
+    return ovn_lab
 
 
 @pytest.fixture(scope="module")
@@ -264,6 +194,44 @@ def test_a_floating_address_that_is_taken_is_refused_and_the_rest_goes_on(booted
     assert "192.0.2.51" in booted.nb("list NAT") and "late" not in booted.nb("list Logical_Switch_Port")
     assert booted.play("playbooks/delete.yml", "-e", "names=thief", virtfleet_instances=more).code == 0
     assert "192.0.2.51" not in booted.nb("list NAT")
+
+
+def test_a_router_that_alone_changes_is_told_by_a_boot_and_by_network_yml(booted, guests):
+    """No instance changes; the floating address of one that nobody speaks of goes over to the router's new name."""
+    inward = {"edge": {**routers("kvm1")["edge"], "snat": False}}
+    planned = booted.play("playbooks/boot.yml", "--check", "--diff", virtfleet_routers=inward)
+    assert planned.code == 0 and planned.changed and "snat/edge/10.70.0.0/24" in planned.output, planned.output
+    assert guests["red-1"].pings(OUTSIDE)
+    assert booted.play("playbooks/boot.yml", virtfleet_routers=inward).changed == 1
+    assert booted.play("playbooks/boot.yml", virtfleet_routers=inward).changed == 0
+    assert not guests["red-1"].pings(OUTSIDE), "no way out for who has no floating address"
+    renamed = {"gate": routers("kvm1")["edge"]}
+    run = booted.play("playbooks/network.yml", "-e", "verb=create", virtfleet_routers=renamed)
+    assert run.code == 0 and run.changed, run.output
+    assert (
+        booted.nb("lr-list").count("\n") == 1
+        and booted.play("playbooks/boot.yml", virtfleet_routers=renamed).changed == 0
+    )
+    assert guests["red-1"].pings(OUTSIDE) and guests["red-1"].pings("10.71.0.11")
+    assert "bytes from" in booted.on("kvm1", f"busybox ping -c 3 -W 2 {FLOATING} || busybox ping -c 2 -W 2 {FLOATING}")
+    assert booted.play("playbooks/boot.yml").changed == 1
+    assert booted.play("playbooks/boot.yml").changed == 0
+    assert "bytes from" in booted.on("kvm1", f"busybox ping -c 3 -W 2 {FLOATING} || busybox ping -c 2 -W 2 {FLOATING}")
+
+
+def test_while_the_database_is_away_others_are_built_and_the_run_fails_at_its_end(booted):
+    here = {**NETWORKS, "here": {"type": "bridge", "create": True}}
+    beside = {**instance("beside", "kvm2", "here"), "security_groups": ["open"]}
+    changed = {"virtfleet_networks": here, "virtfleet_instances": [*INSTANCES, beside]}
+    booted.on("kvm1", "mv /run/ovn/ovnnb_db.sock /run/ovn/away")
+    try:
+        run = booted.play("playbooks/boot.yml", **changed)
+    finally:
+        booted.on("kvm1", "mv /run/ovn/away /run/ovn/ovnnb_db.sock")
+    assert run.code and "OVN was not told of networks and routers: cannot talk to /run/ovn/ovnnb_db.sock" in run.output
+    assert "instances failed" not in run.output and "beside" in booted.on("kvm2", "virsh list --all --name")
+    assert booted.play("playbooks/boot.yml", **changed).code == 0
+    assert booted.play("playbooks/delete.yml", "-e", "names=beside", **changed).code == 0
 
 
 def test_what_is_deleted_leaves_nothing(booted, guests):

@@ -60,6 +60,25 @@ def test_a_network_is_a_switch_with_the_mtu_of_geneve():
     assert by_key(network_rows(out))["out/out"].columns["options"] == {"network_name": switch_of("out")}
 
 
+def test_guests_ask_names_of_the_dhcp_server_only_where_nobody_else_is_named():
+    named = {**NETWORKS["red"], "dns_domain": "red.example"}
+    for dns, told in ((["9.9.9.9"], "{9.9.9.9}"), ([], "{10.7.0.254}")):
+        (red,) = chosen({"red": {**named, "subnets": [{**named["subnets"][0], "dns": dns}]}})
+        rows = by_key(network_rows(red))
+        assert rows["dhcp/red/10.7.0.0/24"].columns["options"]["dns_server"] == told
+        server = rows["server/red/10.7.0.0/24"].columns
+        mac = rows["dhcp/red/10.7.0.0/24"].columns["options"]["server_mac"]
+        assert server["type"] == "localport" and server["addresses"] == [f"{mac} 10.7.0.254"], "it answers ARP"
+
+
+def test_a_router_of_another_name_has_the_same_macs():
+    known = {one["network"]: one for one in chosen(NETWORKS)}
+    edge, gate = (by_key(router_rows(name, ROUTER, known)) for name in ("edge", "gate"))
+    for network in ("red", "out"):
+        assert edge[f"leg/edge/{network}"].columns["mac"] == gate[f"leg/gate/{network}"].columns["mac"]
+    assert edge["into/edge/out"].columns["options"]["nat-addresses"] == "router"
+
+
 def test_a_router_goes_out_on_the_first_of_its_hosts():
     known = {one["network"]: one for one in chosen(NETWORKS)}
     rows = by_key(router_rows("edge", ROUTER, known))
@@ -121,6 +140,84 @@ def test_a_port_with_all_it_may_send_from():
     assert ports.groups_of(RECORD, open_port) == set()
     (row,) = ports.port_rows(RECORD, open_port, "")
     assert row.columns["port_security"] == [] and row.columns["addresses"] == ["52:54:00:00:00:01", "unknown"]
+
+
+def test_limits_are_meters_of_the_switch_in_the_words_of_ovn():
+    port = {**PORT, "qos": [{"max_kbps": 1000}, {"direction": "ingress", "max_kbps": 2000, "max_burst_kbps": 300}]}
+    out, back = (by_key(ports.port_rows(RECORD, port, ""))[f"qos/p/{way}"] for way in ("egress", "ingress"))
+    assert out.columns == {
+        "direction": "from-lport",
+        "priority": 1000,
+        "match": 'inport == "p"',
+        "bandwidth": {"rate": 1000, "burst": 800},
+    }
+    assert (back.columns["direction"], back.columns["match"]) == ("to-lport", 'outport == "p"')
+    assert back.columns["bandwidth"] == {"rate": 2000, "burst": 300}
+    assert out.parent == ("Logical_Switch", "network/red", "qos_rules") and out.owner == "port/p"
+
+
+def there(rows):
+    """Return the world as OVN has it once these rows are there: uuids, and parents that hold their rows."""
+    world = World()
+    for at, row in enumerate(rows):
+        world.rows[(row.table, row.key)] = {"_uuid": f"u{at}", "external_ids": row.ids, **row.columns}
+    for row in rows:
+        if row.parent:
+            table, key, name = row.parent
+            world.rows[(table, key)].setdefault(name, []).append(world.rows[(row.table, row.key)]["_uuid"])
+    return world
+
+
+def whole_fleet():
+    """Return what OVN has of a network with a router, and of a port with a floating address, a name and a limit."""
+    known = {one["network"]: one for one in chosen(NETWORKS)}
+    port = {**PORT, "floating_ip": "192.0.2.50", "dns_domain": "lab", "qos": [{"max_kbps": 1000}]}
+    rows = [row for one in known.values() for row in network_rows(one)] + router_rows("edge", ROUTER, known)
+    made = there([*rows, *ports.port_rows(RECORD, port, "edge")])
+    for row in made.rows.values():  # what a port refers to is no part of its columns
+        row.setdefault("dhcpv4_options", [])
+    made.rows[("Logical_Switch_Port", "port/p")]["dhcpv4_options"] = made.rows[
+        ("DHCP_Options", "dhcp/red/10.7.0.0/24")
+    ]["_uuid"]
+    return made, {**RECORD, "ports": [port]}
+
+
+def test_a_router_under_another_name_takes_floating_addresses_over_and_the_old_one_goes():
+    world, _record = whole_fleet()
+    nat = world.rows[("NAT", "floating/p")]["_uuid"]
+    params = {"instances": [], "networks": chosen(NETWORKS), "routers": {"gate": ROUTER}}
+    whole, _none = apply.planned(world, params)
+    moved = [
+        one["mutations"] for one in whole.operations if one["op"] == "mutate" and ["uuid", nat] in one["mutations"][0]
+    ]
+    assert [one[0][:2] for one in moved] == [["nat", "delete"], ["nat", "insert"]]
+    assert whole.after["router/edge"] is None and "network/red" not in whole.after
+    for kept in (None, {"edge": ROUTER}):
+        whole, _none = apply.planned(world, {**params, "routers": kept})
+        assert not any(key.startswith(("router", "leg", "floating", "snat")) for key in whole.after), (
+            "nothing is said of it"
+        )
+    whole, _none = apply.planned(world, {**params, "routers": {}})
+    assert "router/edge" not in whole.after, "somebody's floating address is on it"
+    whole, _none = apply.planned(world, {**params, "routers": {}, "networks": chosen(NETWORKS, "out")})
+    assert "router/edge" not in whole.after, "one of its networks is somebody else's"
+    for key in [("NAT", "floating/p"), ("QoS", "qos/p/egress")]:
+        del world.rows[key]
+    whole, _none = apply.planned(world, {**params, "routers": {}})
+    assert whole.after["router/edge"] is None
+
+
+def test_a_port_in_another_network_takes_its_name_and_its_limits_along():
+    world, record = whole_fleet()
+    blue = {**NETWORKS, "blue": {"type": "ovn", "subnets": [{"cidr": "10.9.0.0/24"}]}}
+    routers = {"edge": {**ROUTER, "networks": ["red", "blue"]}}
+    moved = {**record, "ports": [{**record["ports"][0], "network": "blue", "subnets": []}]}
+    whole, (told,) = apply.planned(world, {"instances": [moved], "networks": chosen(blue), "routers": routers})
+    assert not told.error
+    for table, key, name in (("DNS", "dns/p", "dns_records"), ("QoS", "qos/p/egress", "qos_rules")):
+        mine = ["uuid", world.rows[(table, key)]["_uuid"]]
+        verbs = [step[1] for one in whole.operations for step in one.get("mutations", ()) if step[::2] == [name, mine]]
+        assert verbs == ["delete", "insert"]
 
 
 def test_only_what_differs_is_in_the_transaction():
