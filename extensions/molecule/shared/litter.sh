@@ -5,14 +5,16 @@ state=/var/lib/virtfleet
 gone=aaaaaaaa-bbbb-4ccc-8ddd-000000000001
 full=aaaaaaaa-bbbb-4ccc-8ddd-000000000002
 port=aaaaaaaa-bbbb-4ccc-8ddd-000000000003
-here=$(basename "$(dirname "$(ls -d $state/instances/*/root.qcow2 | head -n 1)")")
+set -- $state/instances/*/root.qcow2
+here=$(basename "$(dirname "$1")")
 
 # Ours.
 mkdir -p $state/instances/$gone $state/images
 echo '{"volumes": []}' >$state/instances/$gone/volumes.json
 qemu-img create -q -f qcow2 $state/instances/$gone/root.qcow2 1M
 echo half >"$state/instances/$here/root.qcow2.new"
-saved=$(ls $state/ports/*.json | head -n 1)
+set -- $state/ports/*.json
+saved=$1
 sed "s/$(basename "$saved" .json)/$port/; s/\"tap[0-9a-f]\{11\}\"/\"tapaaaaaaaabbb\"/; s/\"uuid\": \"[^\"]*\"/\"uuid\": \"$gone\"/" "$saved" >$state/ports/$port.json
 ip tuntap add dev tapcccccccc111 mode tap
 ip link set dev tapcccccccc111 alias virtfleet:cccccccc-1111-4111-8111-111111111111

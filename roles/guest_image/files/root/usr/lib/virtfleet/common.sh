@@ -2,6 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 # What all scripts of the guest share: where things are, and how a problem is told instead of hanging.
+# shellcheck shell=sh disable=SC2034 # what it sets is used by those who read it
 
 run=/run/virtfleet        # this boot: seed/ (normalised copy of the config drive), identity, problems
 kept=/var/lib/virtfleet   # all boots: instance-id, seed/
