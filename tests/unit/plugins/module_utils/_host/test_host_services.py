@@ -22,16 +22,16 @@ import os, socket, sys, time
 if os.fork():
     sys.exit()
 os.setsid()
+if not os.fork():  # before there is a socket, which a slow one would keep open
+    os.setsid()
+    open(sys.argv[1] + ".guest", "w").write(str(os.getpid()))
+    time.sleep(60)
+    sys.exit()
 server = socket.socket(socket.AF_UNIX)
 if os.path.exists(sys.argv[1]):
     os.unlink(sys.argv[1])
 server.bind(sys.argv[1])
 server.listen()
-if not os.fork():
-    os.setsid()
-    open(sys.argv[1] + ".guest", "w").write(str(os.getpid()))
-    server.close()
-    time.sleep(60)
 time.sleep(60)
 """
 
