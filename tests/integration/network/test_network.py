@@ -42,7 +42,7 @@ NETWORKS = {
     "blue": {"type": "vxlan", "vni": 200, "subnets": [SUBNET]},
 }
 OPEN = [{"protocol": "tcp", "ports": 22}, {"protocol": "icmp"}, {"remote_group": "default"}]
-A, B, C = "10.70.0.11", "10.70.0.12", "10.70.0.13"
+A, B, C, D = "10.70.0.11", "10.70.0.12", "10.70.0.13", "10.70.0.14"
 # Capture in the host what reaches a tap, as the guest behind it would see it.
 LISTEN = (
     "import socket,sys,time\n"
@@ -219,14 +219,15 @@ def station(name, index, address):
 def test_a_card_comes_and_goes_while_the_guest_runs(world):
     """At the end of the list, with its address; the guest is not started anew, and nothing is left of it."""
     began = world.run("vfn-a", "cat /proc/sys/kernel/random/boot_id")
-    world.networks["vfn-a"].append({"network": "blue", "fixed_ip": A})
+    # Not the address that the guest has in red: its kernel would forget the routes from there with it.
+    world.networks["vfn-a"].append({"network": "blue", "fixed_ip": D})
     planned = world.boot("--check", "--diff")
     assert planned.changed and "port 2 (blue)" in planned.output
     assert not world.lab.on("kvm1", f"ls /sys/class/net | grep {world.tap('vfn-a', 2)} || true")
     world.boot()
     world.settled()
     assert "eth2" in world.run("vfn-a", "ls /sys/class/net")
-    world.run("vfn-a", f"ip addr add {A}/24 dev eth2; ip link set eth2 up")
+    world.run("vfn-a", f"ip addr add {D}/24 dev eth2; ip link set eth2 up")
     assert world.says("vfn-a", f"ping -c 3 -W 5 -I eth2 {B}"), "the guest of blue answers"
     world.networks["vfn-a"].pop()
     planned = world.boot("--check", "--diff")
