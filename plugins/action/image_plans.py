@@ -8,7 +8,7 @@ from __future__ import annotations
 from ansible.plugins.action import ActionBase
 
 from ..plugin_utils._image_shares import plan
-from ..plugin_utils._run import run_of
+from ..plugin_utils._run import record_of, run_of
 
 
 class ActionModule(ActionBase):
@@ -22,16 +22,16 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """Return the plan."""
         result = super().run(tmp, task_vars)
-        facts = task_vars["hostvars"].raw_get  # templating a hundred records would cost a second
         records = self._task.args.get("records")
         if records is None:
-            records = run_of(facts("localhost")).get("instances") or []
+            # As it is: templating a hundred records would cost a second.
+            records = run_of(task_vars["hostvars"].raw_get("localhost")).get("instances") or []
         fleet = task_vars["groups"].get("compute") or []
         known = {}
 
         def told(host):
             if host not in known:
-                known[host] = (facts(host).get("virtfleet_host_info") or {}).get("host") or {}
+                known[host] = record_of(task_vars, host)
             return known[host]
 
         return {**result, "changed": False, "shares": plan(records, told, task_vars["ansible_play_hosts"], fleet)}

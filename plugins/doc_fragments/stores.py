@@ -18,12 +18,4 @@ options:
     type: list
     elements: dict
     default: []
-  snapshots_directory:
-    description: Where the snapshots are on the host.
-    type: path
-    default: /var/lib/virtfleet/snapshots
-  backups_directory:
-    description: Where the backups are on the host.
-    type: path
-    default: /var/lib/virtfleet/backups
 """

@@ -34,6 +34,8 @@ _value:
   elements: dict
 """
 
+from .place import nowhere_else
+
 
 def not_moved(records):
     """Return the records, those that got no other host failed on their last one."""
@@ -48,8 +50,7 @@ def has_no_host(record):
 def where_it_was(record):
     """Return the record as it had failed on the last host, and why no other takes it."""
     *tried, last = record["tried"]
-    why = str(record.get("msg") or "no reason was given").removeprefix("no host: ")
-    reason = {"msg": f"{last['msg']}; no other host takes it: {why}"}
+    reason = {"msg": nowhere_else(last["msg"], str(record.get("msg") or "no reason was given"))}
     before = {**last, **reason, "fault": "host", "todo": "none", "attempts": record["attempts"] - 1, "tried": tried}
     return {**record, **before}
 

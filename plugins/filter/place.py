@@ -68,8 +68,13 @@ def placed(record, decision, choice, request):
     if choice.get("host"):
         return {**record, "host": choice["host"], "alternates": choice.get("alternates") or [], "reason": reason}
     said = "; ".join(dict.fromkeys((record.get("refusals") or {}).values()))
-    told = f"{said}; no other host takes it: {reason.removeprefix('no host: ')}" if said else reason
+    told = nowhere_else(said, reason) if said else reason
     return {**record, "failed": True, "fault": "request", "msg": told, "reason": reason}
+
+
+def nowhere_else(said, reason):
+    """Return why a host failed an instance and why no other takes it, in one sentence."""
+    return f"{said}; no other host takes it: {reason.removeprefix('no host: ')}"
 
 
 def why(decision, request, choice):

@@ -14,6 +14,7 @@ description:
 author: The virtfleet.compute authors (@virtfleet)
 extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
+  - virtfleet.compute.copies_directories
 attributes:
   check_mode:
     support: full
@@ -32,14 +33,6 @@ options:
     type: list
     elements: dict
     default: []
-  snapshots_directory:
-    description: Where the snapshots are on the host.
-    type: path
-    default: /var/lib/virtfleet/snapshots
-  backups_directory:
-    description: Where the backups are on the host.
-    type: path
-    default: /var/lib/virtfleet/backups
   run_dir:
     description: Where the locks are.
     type: path

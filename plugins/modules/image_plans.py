@@ -15,20 +15,8 @@ description:
     them.
   - It runs on the controller and asks nobody. What the hosts have is what M(virtfleet.compute.host_info) told, in the
     variable C(virtfleet_host_info.host) of each host of group C(compute).
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: none
-  platform:
-    description: Target OS/families that can be operated against.
-    support: full
-    platforms: posix
-  action:
-    description: Indicates this has a corresponding action plugin so it is executed on the controller.
-    support: full
+extends_documentation_fragment:
+  - virtfleet.compute.controller
 options:
   records:
     description: Records with C(host) and C(image). Default are the instance records of the run.

@@ -12,22 +12,12 @@ description:
   - Takes the records of the run from C(virtfleet_run), and what each host did from its C(virtfleet_here).
   - Instances on a host that did not come to the end are failed, by fault of the host.
   - With O(max_attempts) a new instance that its host failed gets something to do again, on another host.
+extends_documentation_fragment:
+  - virtfleet.compute.controller
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
-    support: full
     details:
       - It never changes anything.
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: none
-  platform:
-    description: Target OS/families that can be operated against.
-    support: full
-    platforms: posix
-  action:
-    description: Indicates this has a corresponding action plugin so it is executed on the controller.
-    support: full
 options:
   hosts:
     description: The hosts that had something to do. Without them those of the records that had.

@@ -15,22 +15,12 @@ description:
     that exists stays where it is.
   - If a host did not answer, the registry is asked what is on it; that stays there too, and is not touched.
   - If no host answers, it fails and nothing is done.
+extends_documentation_fragment:
+  - virtfleet.compute.controller
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
-    support: full
     details:
       - It never changes anything, but for O(record).
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: none
-  platform:
-    description: Target OS/families that can be operated against.
-    support: full
-    platforms: posix
-  action:
-    description: Indicates this has a corresponding action plugin so it is executed on the controller.
-    support: full
 options:
   hosts:
     description:

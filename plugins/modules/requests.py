@@ -12,22 +12,12 @@ description:
   - Checks what a user wrote against one schema, expands counts, and resolves the names of flavors, images and so on.
   - All that is wrong is told at once, each with its place, its value and the way out, before any host is touched.
   - It runs on the controller and asks nobody, so the same input always gives the same records.
+extends_documentation_fragment:
+  - virtfleet.compute.controller
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
-    support: full
     details:
       - It never changes anything.
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: none
-  platform:
-    description: Target OS/families that can be operated against.
-    support: full
-    platforms: posix
-  action:
-    description: Indicates this has a corresponding action plugin so it is executed on the controller.
-    support: full
 options:
   flavors:
     description: The variable C(virtfleet_flavors).

@@ -11,22 +11,12 @@ short_description: Takes out of a run what a host has to do, and notes that it w
 description:
   - Takes the records that the controller left in the C(virtfleet_run) of C(localhost).
   - The stages that follow on the host find those of the host in C(virtfleet_here), where this task is to register them.
+extends_documentation_fragment:
+  - virtfleet.compute.controller
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
-    support: full
     details:
       - It never changes anything.
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: none
-  platform:
-    description: Target OS/families that can be operated against.
-    support: full
-    platforms: posix
-  action:
-    description: Indicates this has a corresponding action plugin so it is executed on the controller.
-    support: full
 options:
   ended:
     description:

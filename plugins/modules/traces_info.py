@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - ansible.builtin.action_common_attributes
   - virtfleet.compute.directories
   - virtfleet.compute.stores
+  - virtfleet.compute.copies_directories
 attributes:
   check_mode:
     support: full

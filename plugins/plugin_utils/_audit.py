@@ -21,6 +21,7 @@ from typing import Any
 
 from ..module_utils._model.host import unpacked
 from ._findings import Found, finding
+from ._stores import volumes_of
 
 SWEEP = "audit.yml -e gc=true"
 TIME = "%Y-%m-%d %H:%M:%S"
@@ -96,9 +97,9 @@ def audit(
     """
     hosts = list(hosts)
     ours = [{**one, "host": host["name"]} for host in hosts for one in unpacked(host) if one.get("ours")]
-    attached = {disk["id"] for one in ours for disk in (one.get("record") or {}).get("volumes") or () if disk.get("id")}
+    attached = frozenset(volumes).union(*map(volumes_of, ours))
     claims = {one["uuid"]: one for one in registry}
-    fleet = Fleet(hosts, ours, claims, history or {}, grace, frozenset(volumes) | attached)
+    fleet = Fleet(hosts, ours, claims, history or {}, grace, attached)
     found = [*silent(fleet), *twice(fleet), *unclaimed(fleet), *without_domain(fleet)]
     going: dict[str, set[str]] = {}
     for one in found:

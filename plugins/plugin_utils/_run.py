@@ -32,8 +32,13 @@ def handed_on(run: Mapping[str, Any], instances: Iterable[Record], **more: Any) 
 
 def fleet(variables: Mapping[str, Any]) -> list[Record]:
     """Return the records of the hosts of group compute that stage host_info left, in the order of the group."""
-    known = (variables["hostvars"].raw_get(host) for host in (variables["groups"].get("compute") or ()))
-    return [one["virtfleet_host_info"]["host"] for one in known if one.get("virtfleet_host_info")]
+    known = (record_of(variables, host) for host in (variables["groups"].get("compute") or ()))
+    return [one for one in known if one]
+
+
+def record_of(variables: Mapping[str, Any], host: str) -> Record:
+    """Return the record of a host that stage host_info left, empty if there is none."""
+    return (variables["hostvars"].raw_get(host).get("virtfleet_host_info") or {}).get("host") or {}
 
 
 def what_hosts_did(variables: Mapping[str, Any], hosts: Iterable[str]) -> tuple[list[Record], list[str]]:

@@ -42,5 +42,10 @@ def known_disks(hosts: Iterable[Mapping[str, Any]]) -> list[str]:
     found = set()
     for one in (one for host in hosts for one in unpacked(host) if one.get("ours")):
         found.add(one["uuid"])
-        found |= {disk["id"] for disk in (one.get("record") or {}).get("volumes") or () if disk.get("id")}
+        found |= volumes_of(one)
     return sorted(found)
+
+
+def volumes_of(instance: Mapping[str, Any]) -> set[str]:
+    """Return the ids of the volumes with a life of their own that an instance of a host record has."""
+    return {disk["id"] for disk in (instance.get("record") or {}).get("volumes") or () if disk.get("id")}

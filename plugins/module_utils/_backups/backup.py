@@ -51,8 +51,10 @@ def provide(connection: Any, item: dict[str, Any], place: Place) -> Outcome:
             return _outcome(item, found, changed=False)
         origin = _origin(connection, item, place)
         source.abandon(origin, place)
-        why = _why_full(origin, item, records(store_of(item, place)))
-        return _outcome(item, _make(origin, item, place, whole=why), changed=True, why_full=why)
+        known = records(store_of(item, place))
+        why = _why_full(origin, item, known)
+        parent = None if why or item["kind"] == "full" else known[-1]
+        return _outcome(item, _make(origin, item, place, known, parent), changed=True, why_full=why)
 
 
 def look_removed(item: dict[str, Any], place: Place) -> Outcome:
@@ -77,12 +79,11 @@ def _origin(connection: Any, item: dict[str, Any], place: Place) -> Source:
     return source.find(connection, item["instance"], place, alone=item.get("volumes") != "own")
 
 
-def _make(origin: Source, item: dict[str, Any], place: Place, whole: str) -> Record:
-    """Make the backup; `whole` says why it cannot go on from the last one, if it is to."""
+def _make(origin: Source, item: dict[str, Any], place: Place, known: list[Record], parent: Record | None) -> Record:
+    """Make the backup, a whole one or with what changed since `parent`; `known` are those that are there."""
     directory, name = store_of(item, place), item["name"]
     store.sweep(directory)
-    _tidy(origin, records(directory))
-    parent = None if whole or item["kind"] == "full" else records(directory)[-1]
+    _tidy(origin, known)
     files = {volume: os.path.join(directory, f"{name}@{volume}.qcow2{UNFINISHED}") for volume in origin.volumes}
     point = "" if _untracked(origin) else backup_job.PREFIX + name
     try:
@@ -91,7 +92,7 @@ def _make(origin: Source, item: dict[str, Any], place: Place, whole: str) -> Rec
         copies = [_laid_on(parent, volume, path) for volume, path in files.items()]
     except ItemError:
         store.sweep(directory)
-        _tidy(origin, records(directory))
+        _tidy(origin, known)
         raise
     paths = source.publish(files)
     quiesced = bool(item["quiesce"]) or not origin.running

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 
-from .._files import UNFINISHED, instance_lock, locked, plainly
+from .._files import instance_lock, locked, plainly
 from .._model.errors import ItemError
 from .._model.trace import Place, Trace
 from . import group, named
@@ -25,23 +25,22 @@ def find_volumes(place: Place) -> list[Trace]:
 
 def traces(rows: list[Row], now: float) -> list[Trace]:
     """Return what is to be said of rows of LVM."""
-    names = {(one.group, one.name) for one in rows}
+    names: dict[str, set[str]] = {}
+    for one in rows:
+        names.setdefault(one.group, set()).add(one.name)
     found = []
     for row in rows:
         told = named.read(row.name)
         if told is None or (told.image and not told.half):
             continue
         label = f"{row.group}/{row.name}"
-        beside = told.half and told.owner and (row.group, row.name[: -len(UNFINISHED)]) in names
-        owner, within = ("", told.owner) if beside else (told.owner, "")
-        what = "was never finished" if told.half else "is a volume" if told.volume else "is a disk"
-        back = "put it back into virtfleet_volumes, or " if told.volume and not told.half else ""
+        owner, within = told.whose(row.name, names[row.group])
         age = None if row.made is None else max(0, int(now - row.made))
-        evidence = f"logical volume {label} {what}{', and it is open' if row.open else ''}"
-        removable = not row.open and (told.half or not told.volume)
+        evidence = f"logical volume {label} {told.what}{', and it is open' if row.open else ''}"
+        removable = not row.open and told.removable
         ages = {"age": age, "old": age, "removable": removable, "volume": told.volume}
         found.append(
-            Trace("logical_volume", label, evidence, f"{back}lvremove {label}", owner=owner, within=within, **ages)
+            Trace("logical_volume", label, evidence, f"{told.back}lvremove {label}", owner=owner, within=within, **ages)
         )
     return found
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Container
 from dataclasses import dataclass
 
 from .._files import UNFINISHED, is_uuid
@@ -27,6 +28,28 @@ class Named:
     volume: str = ""
     image: bool = False
     half: bool = False
+
+    @property
+    def removable(self) -> bool:
+        """Say whether nobody can want what is in it: a finished volume with a life of its own may be wanted."""
+        return self.half or not self.volume
+
+    @property
+    def what(self) -> str:
+        """Return what it is, in words; of an image that is told of at all, disks cannot be cloned from it."""
+        if self.half:
+            return "was never finished"
+        return "is a volume" if self.volume else "is a disk" if self.owner else "has no snapshot to clone from"
+
+    @property
+    def back(self) -> str:
+        """Return what may be done instead of removing it, in words."""
+        return "" if self.removable else "put it back into virtfleet_volumes, or "
+
+    def whose(self, name: str, others: Container[str]) -> tuple[str, str]:
+        """Return its owner, or the instance that it lies beside the finished disk of; `others` are the names there."""
+        beside = self.half and self.owner and name[: -len(UNFINISHED)] in others
+        return ("", self.owner) if beside else (self.owner, "")
 
 
 def read(name: str) -> Named | None:

@@ -82,20 +82,16 @@ def _trace(store: Store, image: str, images: list[str]) -> Trace | None:
         return None
     now, label = time.time(), _label(store, image)
     made, touched = (max(0, int(now - one)) for one in dates)
-    beside = told.half and told.owner and image[: -len(named.UNFINISHED)] in images
-    owner, within = ("", told.owner) if beside else (told.owner, "")
-    half = "was never finished" if told.half else ""
-    what = half or ("is a volume" if told.volume else "is a disk" if told.owner else "has no snapshot to clone from")
-    back = "put it back into virtfleet_volumes, or " if told.volume and not told.half else ""
+    owner, within = told.whose(image, images)
     return Trace(
         "pool_image",
         label,
-        f"image {label} {what}",
-        f"{back}{ceph.spoken_removal(store, path)}",
+        f"image {label} {told.what}",
+        f"{told.back}{ceph.spoken_removal(store, path)}",
         owner=owner,
         within=within,
         age=touched,
         old=made,
-        removable=not told.volume or told.half,
+        removable=told.removable,
         volume=told.volume,
     )
