@@ -151,6 +151,9 @@ def wipe(connection) -> None:
             if domain.isActive():
                 domain.destroy()
             domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA)
+    for secret in connection.listAllSecrets(0):
+        if secret.usageID().startswith(f"virtfleet:{UUID}/"):
+            secret.undefine()
 
 
 @pytest.fixture(autouse=True)

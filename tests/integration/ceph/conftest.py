@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import shutil
 import tempfile
 
+import libvirt
 import pytest
 
 from .cluster import Cluster
@@ -29,4 +31,13 @@ def cluster():
         yield one
     finally:
         one.stop()
+        forget_keys(one.folder)
         shutil.rmtree(one.folder, ignore_errors=True)
+
+
+def forget_keys(folder):
+    """Take the keys of the cluster from this machine's libvirt, which guests of ours gave it."""
+    with contextlib.closing(libvirt.open("qemu:///system")) as connection:
+        for secret in connection.listAllSecrets(0):
+            if f" of {folder}/" in secret.usageID():
+                secret.undefine()
