@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 
-from ..cloud_image import image
+from .cloud_image import image
 
 PACKAGES = (
     *("lvm2", "thin-provisioning-tools", "qemu-utils", "e2fsprogs", "dosfstools"),
