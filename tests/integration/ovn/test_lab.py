@@ -147,6 +147,29 @@ def test_a_floating_address_that_is_taken_is_refused_and_the_rest_goes_on(booted
     assert "192.0.2.51" not in booted.nb("list NAT")
 
 
+def test_a_floating_address_goes_to_another_instance_in_one_run(booted, guests):
+    moved = [
+        instance("red-1", "kvm1", "red", fixed_ip="10.70.0.11", floating_ip=FLOATING),
+        instance("red-2", "kvm2", "red", fixed_ip="10.70.0.12"),
+        *INSTANCES[2:],
+    ]
+    planned = booted.play("playbooks/boot.yml", "--check", "--diff", virtfleet_instances=moved)
+    assert planned.code == 0 and planned.changed, planned.output
+    assert FLOATING in planned.output and "10.70.0.12" in booted.nb("find NAT type=dnat_and_snat")
+    run = booted.play("playbooks/boot.yml", virtfleet_instances=moved)
+    assert run.code == 0, run.output
+    assert booted.nb("--bare --columns=external_ip,logical_ip find NAT type=dnat_and_snat").split() == [
+        FLOATING,
+        "10.70.0.11",
+    ]
+    again = booted.play("playbooks/boot.yml", virtfleet_instances=moved)
+    assert again.code == 0 and again.changed == 0, again.output
+    assert "bytes from" in booted.on("kvm1", f"busybox ping -c 3 -W 2 {FLOATING} || busybox ping -c 2 -W 2 {FLOATING}")
+    run = booted.play("playbooks/boot.yml")
+    assert run.code == 0 and booted.play("playbooks/boot.yml").changed == 0, run.output
+    assert booted.nb("--bare --columns=logical_ip find NAT type=dnat_and_snat").split() == ["10.70.0.12"]
+
+
 def test_a_router_that_alone_changes_is_told_by_a_boot_and_by_network_yml(booted, guests):
     """No instance changes; the floating address of one that nobody speaks of goes over to the router's new name."""
     inward = {"edge": {**routers("kvm1")["edge"], "snat": False}}
