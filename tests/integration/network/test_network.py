@@ -196,6 +196,8 @@ def test_no_frame_of_a_hostile_guest_arrives_and_all_do_without_port_security(wo
     world.networks["vfn-c"] = world.networks["vfn-c"][:2]
     world.boot()
     world.settled()
+    # Without port security, guest a believed the ARP reply with another MAC: it asks again.
+    assert world.says("vfn-a", "ip neigh flush dev eth1")
 
 
 def push(world, file):
