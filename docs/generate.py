@@ -8,7 +8,7 @@ Run it with python docs/generate.py after a change of the schema.
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import pathlib
 import sys
@@ -19,10 +19,11 @@ MADE = "made by docs/generate.py from plugins/module_utils/_model/schema.py: cha
 
 def load_schema():
     """Return the module with the schema; it needs nothing but the standard library."""
-    spec = importlib.util.spec_from_file_location("schema", ROOT / "plugins/module_utils/_model/schema.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    sys.path.insert(0, str(ROOT / "plugins/module_utils"))
+    try:
+        return importlib.import_module("_model.schema")
+    finally:
+        sys.path.pop(0)
 
 
 def kinds(one):

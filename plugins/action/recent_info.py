@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from ansible.plugins.action import ActionBase
 
-from ..module_utils._model.host import POWER_OF_STATE
-from ..plugin_utils._request.requests import known
+from ..plugin_utils._recent import asked, spared
 from ..plugin_utils._run import handed_on, run_of
 
 MODULE = "virtfleet.compute.recent_info"
-COMPARED = ("uuid", "name", "state", "spec_digest")
 
 
 class ActionModule(ActionBase):
@@ -27,28 +25,16 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         """Return what the module returned, with the records as they are."""
         super().run(tmp, task_vars)
-        run, given = run_of(task_vars), self._task.args.get("instances")
+        args = self._task.args
+        run, given = run_of(task_vars), args.get("instances")
         records = run.get("instances") or [] if given is None else given
-        asked = [{key: one.get(key) for key in COMPARED} for one in records]
-        result = self._execute_module(
-            module_name=MODULE, module_args={**self._task.args, "instances": asked}, task_vars=task_vars
-        )
-        if "recent" not in result:
+        told = asked(records, run.get("cells"), args.get("cell"))
+        result = self._execute_module(module_name=MODULE, module_args={**args, "instances": told}, task_vars=task_vars)
+        if "recent" not in result or args.get("cell"):
             return result
         if not result["recent"]:
             return {**result, **handed_on(run, records)}
-        return {**result, **handed_on({**run, "unsettled": False}, as_they_are(records, result["instances"]))}
-
-
-def as_they_are(records, found):
-    """Return the records of a run that has nothing to do, those that are there with their host, age and addresses."""
-    there = {one["uuid"] for one in found}
-    return [
-        {**one, "failed": False, "existing": one["uuid"] in there, "todo": "none", **power(one, there)}
-        for one in known(records, found)
-    ]
-
-
-def power(record, there):
-    """Return the power state of an instance that is there."""
-    return {"power_state": POWER_OF_STATE[record["state"]]} if record["uuid"] in there else {}
+        if args.get("cells"):
+            cells = {one["uuid"]: one["host"] for one in result["instances"]}
+            return {**result, **handed_on(run, records, cells=cells)}
+        return {**result, **spared(run, records, result["instances"])}

@@ -40,10 +40,21 @@ options:
     type: list
     elements: dict
   hosts:
-    description: The names of all hosts of the run.
+    description: The names of all hosts of the run, or of the cell, or of the cells.
     type: list
     elements: str
     required: true
+  cells:
+    description:
+      - Whether O(hosts) are cells and the registry is the top one. What domains there are is not compared, for only the
+        registries of the cells know it. The stage hands on in which cell each instance is.
+    type: bool
+    default: false
+  cell:
+    description:
+      - The cell whose registry is asked, after the top one. The instances of the other cells must not be there.
+        The task is a stage that hands on nothing.
+    type: str
   max_age:
     description: How many seconds ago each host may have been seen.
     type: int
@@ -82,9 +93,15 @@ age:
   returned: always
   type: int
   sample: 12
+cells:
+  description: By UUID the cell of each instance.
+  returned: with O(cells), if RV(recent)
+  type: dict
+  sample: {8a30b6f6-6e5c-5a3e-9b0d-5b4ce1c1a5f0: east}
 instances:
   description:
-    - The instances as given. If no host need be asked, those that are there have their host, age and addresses.
+    - The instances as given. If no host need be asked, those that are there have their host, age and addresses. With
+      O(cells) they stay as they are. With O(cell) they are those of the cell, as its registry has them.
   returned: always
   type: list
   elements: dict
@@ -116,6 +133,8 @@ ARGUMENTS = {
     "instances": {"type": "list", "elements": "dict"},
     "hosts": {"type": "list", "elements": "str", "required": True},
     "max_age": {"type": "int", "required": True},
+    "cells": {"type": "bool", "default": False},
+    "cell": {"type": "str"},
     # A URL may carry a password.
     "registry_url": {"type": "str", "default": "sqlite:////var/lib/virtfleet/registry/registry.db", "no_log": True},
     "timeout": {"type": "int", "default": 60},
@@ -127,7 +146,7 @@ def main():
     asked = module.params
     try:
         with reading(asked["registry_url"], asked["timeout"]) as connection:
-            found = recent(connection, asked["instances"] or [], asked["hosts"], asked["max_age"])
+            found = recent(connection, asked["instances"] or [], asked["hosts"], asked["max_age"], asked["cells"])
     except ItemError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, recent=not found.reason, **asdict(found))

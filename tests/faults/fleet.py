@@ -100,7 +100,7 @@ class Fleet:
         command = [str(ROOT / "tests/lab/lab"), *words]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, timeout=300)
         if check and done.returncode:
-            raise RuntimeError(f"lab {' '.join(words)}: {done.stdout}{done.stderr}")
+            raise RuntimeError(f"lab {' '.join(words)[:60]}: {done.stdout}{done.stderr}")
         return done.stdout
 
     def inside(self, host: str, script: str, check: bool = True) -> str:

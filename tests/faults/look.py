@@ -1,13 +1,17 @@
 # Copyright (c) The virtfleet.compute authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run inside a simulated host: print as JSON what it has of anybody's, read past our own code."""
+"""Run inside a simulated host: print as JSON what it has of anybody's, read past our own code.
+
+What was sent to the host before the fault goes on there, and may take things away meanwhile: these are not told.
+"""
 
 import hashlib
 import json
 import os
 import sqlite3
 import subprocess
+from contextlib import suppress
 from xml.etree import ElementTree
 
 STATE, REGISTRY = "/var/lib/virtfleet", "/var/lib/virtfleet/registry/registry.db"
@@ -19,32 +23,41 @@ def domains():
 
     libvirt.registerErrorHandler(lambda *_said: None, None)
     for domain in libvirt.open("qemu:///system").listAllDomains():
-        text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
-        tree = ElementTree.fromstring(text)
-        yield {
-            "uuid": domain.UUIDString(),
-            "name": domain.name(),
-            "running": bool(domain.isActive()) and domain.state()[0] == libvirt.VIR_DOMAIN_RUNNING,
-            "id": domain.ID(),
-            "ours": "urn:virtfleet:1" in text,
-            "macs": [mac.get("address") for mac in tree.iterfind("devices/interface/mac")],
-            "vcpus": int(tree.findtext("vcpu")),
-            "digest": hashlib.sha256(text.encode()).hexdigest(),
-        }
+        try:
+            yield about(libvirt, domain)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                raise
+
+
+def about(libvirt, domain):
+    text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    tree = ElementTree.fromstring(text)
+    return {
+        "uuid": domain.UUIDString(),
+        "name": domain.name(),
+        "running": bool(domain.isActive()) and domain.state()[0] == libvirt.VIR_DOMAIN_RUNNING,
+        "id": domain.ID(),
+        "ours": "urn:virtfleet:1" in text,
+        "macs": [mac.get("address") for mac in tree.iterfind("devices/interface/mac")],
+        "vcpus": int(tree.findtext("vcpu")),
+        "digest": hashlib.sha256(text.encode()).hexdigest(),
+    }
 
 
 def files(folder):
     for top, _folders, names in os.walk(folder):
         for name in names:
             path = os.path.join(top, name)
-            state = os.lstat(path)
-            yield os.path.relpath(path, folder), [state.st_ino, state.st_size, state.st_mtime_ns]
+            with suppress(FileNotFoundError):
+                state = os.lstat(path)
+                yield os.path.relpath(path, folder), [state.st_ino, state.st_size, state.st_mtime_ns]
 
 
 def taps():
     for name in os.listdir("/sys/class/net"):
         if name.startswith("tap"):
-            with open(f"/sys/class/net/{name}/ifindex") as file:
+            with suppress(FileNotFoundError), open(f"/sys/class/net/{name}/ifindex") as file:
                 yield name, int(file.read())
 
 
@@ -63,7 +76,7 @@ def ports():
     folder = f"{STATE}/ports"
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
         if name.endswith(".json"):
-            with open(f"{folder}/{name}") as file:
+            with suppress(FileNotFoundError), open(f"{folder}/{name}") as file:
                 yield json.load(file)
 
 

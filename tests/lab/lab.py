@@ -25,6 +25,9 @@ def up(lab: Lab, options: argparse.Namespace) -> None:
     count = max(options.hosts, len(lab.hosts()))
     if not 1 <= count <= MOST_HOSTS:
         raise LabError(f"a lab has 1 to {MOST_HOSTS} hosts, not {count}")
+    if lab.subnet != lab.made_with():
+        raise LabError(f"lab {lab.name} has LAB_NET={lab.made_with()}, not {lab.subnet}: `lab down` removes it")
+    switch.refuse_taken(lab)
     rootfs.ensure()
     disk.prepare_lab(lab)
     lab.state.write_text(json.dumps({"name": lab.name, "net": str(lab.subnet), "hosts": count}))

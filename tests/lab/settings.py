@@ -11,6 +11,7 @@ import os
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -88,11 +89,17 @@ class Lab:
 
     def hosts(self) -> list[Host]:
         """Return the hosts that the lab was made with, running or not."""
+        return [self.host(number) for number in range(1, self._written("hosts", 0) + 1)]
+
+    def made_with(self) -> ipaddress.IPv4Network:
+        """Return the network that the lab has; if there is no lab yet, the one that it would get."""
+        return ipaddress.IPv4Network(self._written("net", self.subnet))
+
+    def _written(self, key: str, otherwise: Any) -> Any:
         try:
-            count = json.loads(self.state.read_text())["hosts"]
+            return json.loads(self.state.read_text())[key]
         except FileNotFoundError:
-            count = 0
-        return [self.host(number) for number in range(1, count + 1)]
+            return otherwise
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ looks at what crosses it. The controller has a port on it, and so has each host,
 
 from __future__ import annotations
 
+import ipaddress
+import json
 from pathlib import Path
 
 from commands import run
-from settings import Host, Lab
+from settings import Host, Lab, LabError
 
 BRIDGE = "switch"
 
@@ -30,6 +32,15 @@ def ensure(lab: Lab) -> None:
     connect(lab, "controller")
     run("ip", "address", "add", f"{lab.controller}/{lab.subnet.prefixlen}", "dev", lab.uplink)
     run("ip", "link", "set", lab.uplink, "up")
+
+
+def refuse_taken(lab: Lab) -> None:
+    """LabError if this machine is in the network of the lab already: two labs there would take each other's frames."""
+    for link in json.loads(run("ip", "-j", "-4", "address", "show")):
+        for one in link.get("addr_info", ()):
+            if ipaddress.IPv4Address(one["local"]) in lab.subnet and link["ifname"] != lab.uplink:
+                where = f"{link['ifname']} of this machine has {one['local']}"
+                raise LabError(f"LAB_NET is {lab.subnet}, but {where}: give this lab another /16, such as 10.99.0.0/16")
 
 
 def connect(lab: Lab, port: str) -> None:

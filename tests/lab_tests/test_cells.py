@@ -10,6 +10,7 @@ import json
 import pytest
 
 from .conftest import READ, instance
+from .test_recent import asked
 
 # north is around a and b, by nothing but its hosts.
 NESTED = {
@@ -71,3 +72,27 @@ def test_what_a_cell_fails_stays_in_it_though_its_neighbour_has_room(nested):
     assert run.code != 0 and run.states()["pin"] == ("failed", "kvm2"), run.output
     assert "no other host takes it: 1 hosts -> 0 ignored hosts" in run.output
     assert nested.fleet.running() == {} and nested.claims("cell-b", "kvm2") == nested.claims("registry", "kvm1") == {}
+
+
+def test_only_where_every_cell_says_that_nothing_is_left_to_do_no_host_is_asked(nested):
+    def boot(*more):
+        return nested.play("boot", virtfleet_instances=[*pins, *more], host_info_max_age=600)
+
+    pins = [instance("pin", cell="b"), instance("west", cell="west")]  # and none in a
+    first = boot()
+    assert first.code == 0 and asked(first), first.output
+    second = boot()
+    assert (second.code, second.changed, asked(second)) == (0, 0, False), second.output
+    assert second.states() == first.states() == {"pin": ("active", "kvm2"), "west": ("active", "kvm3")}
+    more = boot(instance("up-1", cell="a"))
+    assert more.code == 0 and asked(more), more.output
+    less = boot(instance("up-1", cell="a", state="absent"))
+    assert less.code == 0 and asked(less) and set(nested.fleet.running()) == {"pin", "west"}, less.output
+    nested.fleet.lab("exec", "kvm1", "rm", "/var/lib/virtfleet/registry/cell-a.db")
+    lost = boot()
+    assert lost.code == 0 and asked(lost), lost.output
+    assert not asked(boot())
+    nested.fleet.lab("exec", "kvm3", "sh", "-c", "echo broken > /var/lib/virtfleet/registry/cell-west.db")
+    broken = boot()
+    assert broken.code == 0 and asked(broken) and "left out" in broken.output, broken.output
+    assert set(nested.fleet.running()) == {"pin", "west"}

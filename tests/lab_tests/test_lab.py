@@ -9,6 +9,8 @@ import pathlib
 import subprocess
 import time
 
+import pytest
+
 from .conftest import ENVIRONMENT, NAME, ROOT
 
 
@@ -51,6 +53,21 @@ def test_a_host_is_cut_off_healed_frozen_and_thawed(fleet):
     fleet.lab("heal", "kvm2")
     fleet.lab("thaw", "kvm3")
     assert states() == ["up", "up", "up"]
+
+
+@pytest.mark.parametrize(
+    "name, net, reason",
+    [
+        ("vfother", None, "give this lab another /16"),
+        (NAME, "10.94.0.0/16", "`lab down` removes it"),
+    ],
+)
+def test_a_lab_where_another_is_is_refused(fleet, name, net, reason):
+    environment = {**ENVIRONMENT, "LAB_NAME": name, "LAB_NET": net or ENVIRONMENT["LAB_NET"]}
+    words = [ROOT / "tests/lab/lab", "up", "1"]
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and reason in done.stderr
+    assert not pathlib.Path("/var/lib/virtfleet-lab/vfother").exists()
 
 
 def test_a_daemon_that_is_killed_comes_back(fleet):

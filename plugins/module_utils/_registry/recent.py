@@ -43,6 +43,7 @@ class Known:
     held: dict[str, Any]
     hosts: dict[str, Any]
     performed: set[str]
+    cells: bool = False
     guests: dict[str, dict[str, Record]] = field(default_factory=dict)
     leftovers: set[str] = field(default_factory=set)
 
@@ -54,7 +55,9 @@ class Known:
             self.leftovers.update((host.record.get("extra") or {}).get("leftovers") or ())
 
 
-def recent(connection: Any, wanted: Iterable[Record], names: Iterable[str], max_age: int) -> Recent:
+def recent(
+    connection: Any, wanted: Iterable[Record], names: Iterable[str], max_age: int, cells: bool = False
+) -> Recent:
     """Return whether these hosts need not be asked for these instances.
 
     Args:
@@ -62,11 +65,12 @@ def recent(connection: Any, wanted: Iterable[Record], names: Iterable[str], max_
         wanted: instance records with `uuid`, `name`, `state` and `spec_digest`.
         names: all hosts of the run.
         max_age: how many seconds ago a host may have been seen.
+        cells: whether this is the top registry, to which a cell is a host: what domains there are only a cell knows.
     """
     wanted, names = list(wanted), sorted(names)
     if connection is None:
         return Recent("there is no registry yet")
-    known = _known(connection, [one["uuid"] for one in wanted], names, max_age)
+    known = _known(connection, [one["uuid"] for one in wanted], names, max_age, cells)
     reason = next(_reasons(known, wanted, names, max_age), "")
     if reason:
         return Recent(reason)
@@ -74,7 +78,7 @@ def recent(connection: Any, wanted: Iterable[Record], names: Iterable[str], max_
     return Recent("", age, [_told(known.held[one["uuid"]]) for one in wanted if one["state"] != "absent"])
 
 
-def _known(connection: Any, uuids: list[str], names: list[str], max_age: int) -> Known:
+def _known(connection: Any, uuids: list[str], names: list[str], max_age: int, cells: bool) -> Known:
     """Return what the registry remembers of these instances and hosts."""
     now = clock(connection)
     since = later(now, -(max_age + LOOK_TO_CLAIM))
@@ -84,6 +88,7 @@ def _known(connection: Any, uuids: list[str], names: list[str], max_age: int) ->
         {row.uuid: row for row in fetch(connection, sa.select(INSTANCES), INSTANCES.c.uuid, uuids)},
         {row.name: row for row in fetch(connection, sa.select(HOSTS), HOSTS.c.name, names)},
         {row.instance for row in fetch(connection, latest, ACTIONS.c.instance, uuids)},
+        cells,
     )
 
 
@@ -117,6 +122,8 @@ def _present(known: Known, one: Record) -> str:
         return "its specification has changed"
     if held.host not in known.hosts:
         return f"it is on {held.host}, which is not among the hosts of this run"
+    if known.cells:
+        return ""
     if one["uuid"] in known.performed:
         return "a run has started, stopped or mended it"
     seen = known.guests.get(one["uuid"], {})

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...module_utils._model import naming, schema, volume_keys
+from ...module_utils._model.schemas.volume import BLOCK_DEVICE
 from ...module_utils._model.volume import EVERYWHERE, SERVED
 from . import catalogue
 from .problems import Path, Problem, listed, quoted
@@ -42,7 +43,7 @@ DEVICE_KEYS = ("delete_on_termination", "tag", "disk_bus", "device_type")
 
 def found_disks(one: Entry, parts: dict[str, Any], path: Path, world: Any, problems: list[Problem]) -> list[Disk]:
     """Return the disks of an entry, the catalogue's volumes among them; what is wrong is added to the problems."""
-    devices = [schema.defaults(schema.BLOCK_DEVICE) | device for device in one["block_devices"]]
+    devices = [schema.defaults(BLOCK_DEVICE) | device for device in one["block_devices"]]
     kind = found_type(one.get("volume_type"), (*path, "volume_type"), world, problems)
     found = [
         problem

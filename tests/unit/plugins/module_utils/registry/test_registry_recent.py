@@ -162,6 +162,40 @@ def test_what_was_deleted_is_not_there(on):
     assert asked(on) == "web-1: it has no claim" and asked(on, instance(state="absent")) == ""
 
 
+def in_top(on, *wanted):
+    """Return what the top registry says, to which these hosts are cells."""
+    return on(recent, wanted or [WEB], NAMES, 60, True)
+
+
+def test_the_top_registry_has_the_cell_of_each_instance_and_has_seen_no_domain(on):
+    booted(on)
+    age(on, INSTANCES, 10)
+    look(on)
+    assert asked(on) == "web-1: its domain was not there"
+    found = in_top(on)
+    assert found.reason == "" and [one["host"] for one in found.instances] == ["vfr-h1"]
+
+
+@pytest.mark.parametrize(
+    "wanted, reason",
+    [
+        (instance(state="active", vcpus=2), "web-1: its specification has changed"),
+        (instance("web-2", state="active"), "web-2: it has no claim"),
+        (instance(state="absent"), "web-1: there is something of it"),
+    ],
+)
+def test_what_the_top_registry_knows_of_is_a_reason_to_ask(on, wanted, reason):
+    booted(on)
+    assert in_top(on, wanted).reason == reason
+    age(on, HOSTS, 100)
+    assert in_top(on).reason.startswith("vfr-h1 was last seen 10")
+
+
+def test_what_is_claimed_in_the_top_registry_and_was_never_settled(on):
+    on(claim, [WEB], [host(), host("vfr-h2")], RUN)
+    assert in_top(on).reason == "web-1: run run-1 is at work on it, or died at it"
+
+
 def test_files_of_a_killed_run_are_a_reason_to_delete_them(on):
     look(on, extra={"leftovers": [WEB["uuid"]]})
     assert asked(on, instance(state="absent")) == "web-1: there is something of it"
