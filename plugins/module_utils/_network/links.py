@@ -11,7 +11,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .._model.errors import ItemError
 from . import addresses4
@@ -284,6 +284,16 @@ def delete(names: list[str]) -> dict[str, str]:
     return {name: errors.get(name) or errors.get("", "it is still there") for name in names if exists(name)}
 
 
+def given_another_mac(wanted: Link, actual: Link | None) -> list[tuple[str, str]]:
+    """Return the line for ip that gives a link its MAC again if that is all it lacks.
+
+    udev gives a new link a MAC of its own, and late where the host is busy: after we have given it ours.
+    """
+    if actual is None or actual == wanted or replace(actual, mac=wanted.mac) != wanted:
+        return []
+    return [(wanted.name, f"link set dev {wanted.name} address {wanted.mac}")]
+
+
 def unproven(wanted: Iterable[Link], deadline: float, hopeless: Iterable[str] = ()) -> dict[str, Link | None]:
     """Wait until every link is as wanted; return those that are not after so many seconds, as they are.
 
@@ -298,4 +308,6 @@ def unproven(wanted: Iterable[Link], deadline: float, hopeless: Iterable[str] = 
         waits = deadline if {link.name for link in pending} - set(hopeless) else min(deadline, GRACE)
         if not pending or time.monotonic() >= started + waits:
             return {link.name: actual[link.name] for link in pending}
+        if again := [line for link in pending for line in given_another_mac(link, actual[link.name])]:
+            run(again)
         time.sleep(0.05)

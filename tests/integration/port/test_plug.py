@@ -57,6 +57,21 @@ def test_a_port_is_plugged_once(node, record, shell):
     assert told(node.plug(web, check_mode=True)) == [SAME]
 
 
+def test_a_mac_that_udev_gave_after_ours_is_ours_again(node, record, shell):
+    """As where the host is busy; but a link that lacks more than that is as it is."""
+    web = record(1)
+    assert told(node.plug(web)) == [DONE]
+    mac = links.attribute(tap(web), "address")
+    as_it_shall = links.Link(tap(web), "tap", links.attribute(tap(web), "ifalias"), mac, 1500)
+    wanted = links.read(as_it_shall, {})
+    shell(f"ip link set {tap(web)} address f2:c1:4c:2b:a3:26")
+    assert links.unproven([wanted], 2.0) == {} and links.attribute(tap(web), "address") == mac
+    shell(f"ip link set {tap(web)} address f2:c1:4c:2b:a3:26 mtu 1400")
+    (late,) = links.unproven([wanted], 0.2).values()
+    assert (late.mac, late.mtu) == ("f2:c1:4c:2b:a3:26", 1400)
+    assert told(node.plug(web)) == [DONE] and links.attribute(tap(web), "address") == mac
+
+
 @pytest.mark.parametrize(
     "harm",
     [
