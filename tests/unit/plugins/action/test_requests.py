@@ -50,8 +50,13 @@ def test_records_come_back_and_no_secret_is_printed(tmp_path):
     assert "SECRET" not in text and "HIDDEN" not in text
     result = json.loads((tmp_path / "result.json").read_text())
     assert [one["name"] for one in result["instances"]] == ["web"]
-    assert result["changed"] is False
+    assert result["changed"] is False and result["ovn"] is False
     assert "SECRET" not in json.dumps(result)
+
+
+def test_it_tells_whether_a_network_is_one_of_ovn(tmp_path):
+    text, code = plays.run(tmp_path, PLAY.replace("type: nat", "type: ovn"))
+    assert code == 0 and json.loads((tmp_path / "result.json").read_text())["ovn"] is True, text
 
 
 def test_check_mode_gives_the_same(tmp_path):

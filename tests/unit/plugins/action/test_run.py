@@ -65,7 +65,7 @@ def test_the_records_go_from_stage_to_stage(tmp_path):
     assert [one["name"] for one in placed["instances"]] == ["web-1", "web-2", "web-3"]
     assert [one.get("host") for one in placed["instances"]] == ["localhost", "localhost", None]
     assert placed["instances"][2]["failed"] and "no host" in placed["instances"][2]["msg"]
-    assert {one["run_id"] for one in stages} == {"r-1"}
+    assert {(one["run_id"], one["ovn"]) for one in stages} == {("r-1", False)}
     assert [one.get("claim_state") for one in claimed["instances"]] == ["claimed", "claimed", None]
     assert claimed["instances"][0]["volumes"] and claimed["instances"][0]["ports"][0]["addresses"]
     assert claimed["unsettled"] and claimed["lease_due"] > 0
