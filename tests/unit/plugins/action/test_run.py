@@ -5,17 +5,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import pathlib
 import stat
 
-from ansible_collections.virtfleet.compute.plugins.module_utils._model.host import down
+import plays
 
-TESTS = pathlib.Path(__file__).resolve().parents[1]
-spec = importlib.util.spec_from_file_location("fleet_tests", TESTS / "callback/test_fleet.py")
-fleet = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fleet)
+from ansible_collections.virtfleet.compute.plugins.module_utils._model.host import down
 
 HOST = {
     **{"name": "localhost", "up": True, "enabled": True, "instances": [], "cpu_allocation_ratio": 1.0},
@@ -58,7 +53,7 @@ PLAY = """
 def played(directory, *hosts):
     """Return the output, the exit code and what the stages registered."""
     told = json.dumps({"dir": str(directory), "hosts": hosts})
-    text, code = fleet.run(directory, PLAY, "-e", told)
+    text, code = plays.run(directory, PLAY, "-e", told)
     names = [name for name in ("placed", "claimed", "settled") if (directory / f"{name}.json").exists()]
     return text, code, [json.loads((directory / f"{name}.json").read_text()) for name in names]
 
