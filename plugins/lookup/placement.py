@@ -25,7 +25,8 @@ options:
       - "Keys: V(name), V(vcpus), V(memory_mb), V(disk_gb), V(ephemeral_gb), V(swap_mb), V(flavor_name),
         V(num_instances), V(min_count), V(instance_names), V(instance_uuids), V(project_id), V(extra_specs),
         V(image_properties), V(image_id), V(image_disk_format), V(hints), V(server_group), V(availability_zone),
-        V(boot_from_volume), V(ignore_hosts), V(requested_host), V(force_hosts), V(spread), V(preferred_cell)."
+        V(boot_from_volume), V(ignore_hosts), V(requested_host), V(force_hosts), V(spread), V(preferred_cell),
+        V(bridges)."
       - Of a request with V(min_count) either at least so many instances get a host, or none.
     type: list
     elements: dict

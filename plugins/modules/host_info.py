@@ -225,6 +225,10 @@ host:
           description: The ids of the volumes with a life of their own that only this host has.
           type: list
           elements: str
+        bridges:
+          description: The MTU of each bridge of the host's kernel, by name.
+          type: dict
+          sample: {br0: 1500}
     instances:
       description: Every defined domain with its promise, and our record of it when it is ours; a text with O(packed).
       type: list

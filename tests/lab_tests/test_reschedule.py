@@ -141,20 +141,20 @@ def test_where_no_libvirt_can_say_what_runs_the_instance_stays_and_says_why(flee
 
 @pytest.fixture
 def uplink(fleet):
-    """A network whose bridge kvm3 does not have."""
+    """A network whose interface kvm3 does not have."""
     for host in ("kvm1", "kvm2"):
-        fleet.lab("exec", host, "sh", "-c", "ip link add brx type bridge && ip link set brx up")
+        fleet.lab("exec", host, "sh", "-c", "ip link add wirex type veth peer name wirey && ip link set wirex up")
     subnet = {"cidr": "192.0.2.0/24", "gateway": "192.0.2.1", "pool": ["192.0.2.20-192.0.2.40"]}
-    yield {"uplink": {"type": "bridge", "bridge": "brx", "subnets": [subnet]}}
+    yield {"uplink": {"type": "bridge", "physical": "wirex", "subnets": [subnet]}}
     fleet.play("playbooks/delete.yml", "-e", "names=web-1,web-2,web-3")
     for host in ("kvm1", "kvm2"):
-        fleet.lab("exec", host, "ip", "link", "del", "brx")
+        fleet.lab("exec", host, "ip", "link", "del", "wirex")
 
 
-def test_a_missing_bridge_sends_the_instance_to_its_alternate(fleet, uplink):
+def test_a_missing_interface_sends_the_instance_to_its_alternate(fleet, uplink):
     run = fleet.boot({**WEB, "networks": [{"network": "uplink"}]}, virtfleet_networks=uplink)
     assert run.code == 0, run.output
-    assert "not on kvm3: " in run.output and "bridge brx of network 'uplink' does not exist on this host" in run.output
+    assert "not on kvm3: " in run.output and "interface wirex of network 'uplink' does not exist on" in run.output
     assert {host for _state, host in run.states().values()} == {"kvm1", "kvm2"}
     assert set(fleet.running()) == NAMES and there(fleet, "kvm3") == []
 

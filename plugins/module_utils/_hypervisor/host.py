@@ -77,6 +77,19 @@ def kept_volumes(state_dir: str, devices: str = "/dev") -> list[str]:
     return sorted(records | {name for name in logical if is_uuid(name)})
 
 
+def bridges(links: str = "/sys/class/net") -> dict[str, int]:
+    """Return the MTU of each bridge of the kernel, by name."""
+    found = {}
+    for path in sorted(glob.glob(os.path.join(links, "*", "bridge"))):
+        link = os.path.dirname(path)
+        try:
+            with open(os.path.join(link, "mtu")) as mtu:
+                found[os.path.basename(link)] = int(mtu.read())
+        except OSError:  # it went meanwhile
+            continue
+    return found
+
+
 def is_image(entry: Any) -> bool:
     """Say whether an entry of the cache is a finished image or its record."""
     unfinished = entry.name.startswith(".") or entry.name.endswith((".part", ".part.json", ".plain", ".new", ".lock"))
@@ -175,5 +188,6 @@ def record(connection: Any, name: str, virt_type: str, state_dir: str) -> dict[s
             "machine_types": list(host.machines),
             "image_cache": cached_images(state_dir),
             "volumes": kept_volumes(state_dir),
+            "bridges": bridges(),
         },
     }

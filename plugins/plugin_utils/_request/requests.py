@@ -93,7 +93,18 @@ def one_request(group: list[Record], met: int, there: Mapping[str, Record]) -> d
         "ignore_hosts": sorted({host for one in group for host in one["scheduling"].get("ignore_hosts") or ()}),
         **{key: scheduling.get(key) for key in SCHEDULING_KEYS},
         **({"boot_from_volume": True} if boots_from_volume(first) else {}),
+        **({"bridges": bridges(first)} if bridges(first) else {}),
     }
+
+
+def bridges(record: Record) -> list[dict[str, Any]]:
+    """Return the bridges that the host must have for the instance's networks: those that no run makes."""
+    found = [
+        {"name": port["bridge"], "network": port["network"], "mtu": port["mtu"]}
+        for port in record["ports"]
+        if port["type"] == "bridge" and not (port.get("create") or port.get("physical"))
+    ]
+    return [one for place, one in enumerate(found) if one not in found[:place]]
 
 
 def boots_from_volume(record: Record) -> bool:

@@ -133,6 +133,22 @@ def pci_passthrough(state: State, request: Request, rows: Rows) -> Verdict:
     return np.array(mask, dtype=bool), wanted, lambda row: sum(pool["count"] for pool in state.pci_pools(row))
 
 
+def bridges(state: State, request: Request, rows: Rows) -> Verdict:
+    """A host passes that has the bridges of the networks, for packets as large as theirs; one that tells none may."""
+    extra = state.fleet.column("extra")
+
+    def misses(row: int) -> str | None:
+        have = (extra[row] or {}).get("bridges")
+        for one in request.bridges if have is not None else ():
+            if one.name not in have:
+                return f"has no bridge {one.name}, which network '{one.network}' is on"
+            if one.mtu > have[one.name]:
+                return f"has bridge {one.name} with mtu {have[one.name]}, network '{one.network}' wants {one.mtu}"
+        return None
+
+    return np.array([misses(row) is None for row in state.rows(rows)], dtype=bool), misses, None
+
+
 FILTERS = (
     Filter("AllHostsFilter", all_hosts, ""),
     Filter("ComputeFilter", compute, "is {value}"),
@@ -190,6 +206,7 @@ FILTERS = (
         "row",
         lambda policy, request: bool(request.devices),
     ),
+    Filter("BridgeFilter", bridges, "{value}", applies=lambda policy, request: bool(request.bridges)),
     Filter(
         "SpreadFilter",
         groups.hard_spread,
@@ -206,7 +223,7 @@ def chosen_filters(policy: Policy, own: dict[str, Filter]) -> list[Filter]:
     """Return the filters of a policy in its order, then the user's own that it does not name, then ours."""
     known = {**BY_NAME, **own}
     check_names("filter", policy.filters, known)
-    names = list(dict.fromkeys([*policy.filters, *sorted(own), "SpreadFilter"]))
+    names = list(dict.fromkeys([*policy.filters, *sorted(own), "BridgeFilter", "SpreadFilter"]))
     if policy.n_plus_one and "NPlusOneFilter" not in names:
         names.append("NPlusOneFilter")
     return [known[name] for name in names]

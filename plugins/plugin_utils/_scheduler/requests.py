@@ -23,6 +23,7 @@ _WORDS = """
     name vcpus memory_mb disk_gb ephemeral_gb swap_mb flavor_name num_instances min_count instance_names
     instance_uuids project_id extra_specs image_properties image_id image_disk_format hints server_group
     availability_zone boot_from_volume ignore_hosts requested_host force_hosts spread preferred_cell
+    bridges
 """
 FIELDS = frozenset(_WORDS.split())
 
@@ -44,6 +45,15 @@ class Spread:
     by: str
     hard: bool
     max_skew: int
+
+
+@dataclass(frozen=True)
+class Bridge:
+    """A bridge that the host must have, the network that is on it, and the MTU of that."""
+
+    name: str
+    network: str
+    mtu: int
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,7 @@ class Request:
     forbidden_traits: frozenset[str]
     guest: Guest | None
     devices: tuple[DeviceRequest, ...]
+    bridges: tuple[Bridge, ...]
     source: Mapping[str, Any] = field(repr=False, compare=False)
 
 
@@ -119,6 +130,7 @@ def load(given: Mapping[str, Any], policy: Policy) -> Request:
         forbidden_traits=forbidden,
         guest=guest,
         devices=device_requests(name, specs, properties, policy.aliases),
+        bridges=tuple(_bridge(name, one) for one in given.get("bridges") or ()),
         source=given,
     )
 
@@ -242,6 +254,16 @@ def _spread(given: Mapping[str, Any]) -> Spread | None:
     if not spread.get("by"):
         refuse(f"request {given['name']}: spread needs the host label to spread by, for example by: rack")
     return Spread(str(spread["by"]), policy == "hard", max(1, _count({"name": given["name"], **spread}, "max_skew", 1)))
+
+
+def _bridge(request: str, given: Mapping[str, Any]) -> Bridge:
+    """Return a bridge that the host must have."""
+    check_names(f"request {request}: bridge field", given, ("name", "network", "mtu"))
+    if not given.get("name"):
+        refuse(f"request {request}: a bridge needs its name")
+    return Bridge(
+        str(given["name"]), str(given.get("network") or given["name"]), _count({"name": request, **given}, "mtu", 0)
+    )
 
 
 def _lowered(given: Mapping[str, Any], key: str) -> frozenset[str]:

@@ -39,6 +39,7 @@ _WORDS = {
     "MetricsFilter": "metrics",
     "NUMATopologyFilter": "numa",
     "PciPassthroughFilter": "devices",
+    "BridgeFilter": "bridges",
     "SpreadFilter": "spread",
     "NPlusOneFilter": "n+1",
 }

@@ -9,6 +9,7 @@ this file.
 
 from __future__ import annotations
 
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -124,8 +125,34 @@ def test_the_next_run_builds_only_what_is_missing(cloud, standing, bad):
 # --- a host that is not as it should be --------------------------------------------------------------------------
 
 
-def test_a_missing_bridge_while_others_are_removed(cloud, standing, bad):
-    networks = {"wire": {"type": "bridge", "bridge": "vffgone", "subnets": [{"cidr": "192.168.234.0/24"}]}}
+@pytest.fixture
+def small_bridge():
+    """The name of a bridge of this host that takes packets of 1500 bytes."""
+    subprocess.run(["ip", "link", "add", "vffsmall", "type", "bridge"], check=True)
+    yield "vffsmall"
+    subprocess.run(["ip", "link", "del", "vffsmall"], check=True)
+
+
+def test_a_missing_bridge_is_found_before_anything_is_touched(cloud, standing, small_bridge):
+    networks = {
+        "none": {"type": "bridge", "bridge": "vffgone", "subnets": [{"cidr": "192.168.234.0/24"}]},
+        "large": {"type": "bridge", "bridge": small_bridge, "mtu": 9000, "subnets": [{"cidr": "192.168.235.0/24"}]},
+    }
+    before = snapshot(cloud)
+    run = cloud.boot(
+        *standing,
+        *(speck(cloud, name, networks=[{"network": name}]) for name in networks),
+        virtfleet_networks={**cloud.vars["virtfleet_networks"], **networks},
+    )
+    assert run.code != 0 and "Traceback" not in run.output
+    (told,) = reasons(run)
+    assert "but has no bridge vffgone, which network 'none' is on" in told, run.output
+    assert "but has bridge vffsmall with mtu 1500, network 'large' wants 9000" in told, told
+    assert snapshot(cloud) == before
+
+
+def test_a_missing_interface_while_others_are_removed(cloud, standing, bad):
+    networks = {"wire": {"type": "bridge", "physical": "vffgone", "subnets": [{"cidr": "192.168.234.0/24"}]}}
     gone = [{"name": name, "state": "absent"} for name in BAD]
     run = cloud.boot(
         *standing,
@@ -136,8 +163,8 @@ def test_a_missing_bridge_while_others_are_removed(cloud, standing, bad):
     assert run.code != 0 and "Traceback" not in run.output
     (told,) = reasons(run)
     assert told.startswith(
-        "1 of 8 instances failed: vff-wire on localhost: bridge vffgone of network 'wire' does not exist on this host: "
-        "create it, or name another bridge in the network; no other host takes it"
+        "1 of 8 instances failed: vff-wire on localhost: interface vffgone of network 'wire' does not exist on this "
+        "host: create it, or name another as 'physical'; no other host takes it"
     ), told
     assert cloud.traces("vff-wire", *BAD) == []
     assert cloud.claims() == dict.fromkeys(GOOD, "active")

@@ -145,3 +145,13 @@ def test_volumes_in_files_and_in_volume_groups_keep_their_guests_here(tmp_path):
         (devices / name).touch()
     assert host.kept_volumes(str(tmp_path), str(tmp_path / "dev")) == [first, second]
     assert host.kept_volumes(str(tmp_path / "nowhere"), str(tmp_path / "nowhere")) == []
+
+
+def test_the_bridges_of_the_host_are_told_with_their_mtu(tmp_path):
+    for name, mtu in (("br0", "9000\n"), ("eth0", "1500\n"), ("gone", None)):
+        (tmp_path / name).mkdir()
+        if name != "eth0":
+            (tmp_path / name / "bridge").mkdir()
+        if mtu:
+            (tmp_path / name / "mtu").write_text(mtu)
+    assert host.bridges(str(tmp_path)) == {"br0": 9000}

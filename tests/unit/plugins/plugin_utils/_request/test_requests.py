@@ -72,6 +72,19 @@ def test_what_is_there_is_not_asked_for_and_counts_as_member():
     assert asked["server_group"]["members"] == [three[1]["uuid"]]
 
 
+def test_the_hosts_are_to_have_the_bridges_that_no_run_makes():
+    networks = {
+        "lan": {"type": "bridge", "bridge": "br0", "mtu": 9000},
+        "ten": {"type": "bridge", "physical": "eth1", "segmentation_id": 10},
+        "here": {"type": "bridge", "create": True},
+        "red": {"type": "vxlan", "vni": 7},
+    }
+    entry = {**WEB, "count": 1, "min_count": 1, "networks": [{"network": name} for name in (*networks, "lan")]}
+    asked = request({**SPEC, "virtfleet_networks": networks, "virtfleet_instances": [entry]})[0]
+    (one,) = requests.scheduler_requests(asked)
+    assert one["bridges"] == [{"name": "br0", "network": "lan", "mtu": 9000}]
+
+
 def test_a_group_has_members_of_its_own_project_only():
     three = records(WEB)
     stranger = {**on("kvm1", three[1]), "uuid": "x", "project": "shop"}
