@@ -100,6 +100,11 @@ ovn-test: $(BIN)/.test hosts ## Run networks of OVN over two hosts: frames in na
 	@$(ROOT_RUN) pytest -v tests/integration/ovn/test_frames.py tests/integration/ovn/test_hostile.py tests/integration/ovn/test_crash.py
 	@$(ROOT_RUN) pytest -v tests/integration/ovn/test_lab.py tests/integration/ovn/test_guests.py
 
+ovn-systemd-test: $(BIN)/.test ## Install OVN on a Debian with systemd that QEMU emulates, boot guests in its kernel's datapath and reboot it (half an hour)
+	@$(LAB_TOOLS)
+	@command -v mke2fs sfdisk qemu-img mformat qemu-system-x86_64 >/dev/null || $(SUDO) apt-get install -y -qq e2fsprogs fdisk mtools qemu-utils qemu-system-x86
+	@$(ROOT_RUN) pytest -v tests/integration/ovn/test_systemd.py
+
 lvm-test: $(BIN)/.test ## Make, clone, grow and move disks in a volume group of a Debian that QEMU emulates, and start guests from them (half an hour)
 	@$(LAB_TOOLS)
 	@command -v mke2fs sfdisk qemu-img mformat qemu-system-x86_64 >/dev/null || $(SUDO) apt-get install -y -qq e2fsprogs fdisk mtools qemu-utils qemu-system-x86

@@ -31,5 +31,6 @@ class ActionModule(ActionBase):
             records = merge_results(records, results, lost=lost)
         if args.get("max_attempts") is not None:
             # Every host knows by now what it was to be told of security groups.
-            run, records = {**run, "members": {}}, to_alternate(records, int(args["max_attempts"]))
+            records = to_alternate(records, int(args["max_attempts"]), planned=self._task.check_mode)
+            run = {**run, "members": {}}
         return {**result, "changed": False, **handed_on(run, records)}

@@ -29,5 +29,5 @@ class ActionModule(ActionBase):
             return {**result, "changed": False, "instances": here.get("instances") or [], "ended": True}
         if records is None:
             records = run_of(task_vars["hostvars"].raw_get("localhost")).get("instances") or []
-        here = of_host(records, task_vars["inventory_hostname"])
+        here = of_host(records, task_vars["inventory_hostname"], waiting=self._task.check_mode)
         return {**result, "changed": False, "instances": here}

@@ -11,6 +11,7 @@ short_description: The instances that a host still has to work on
 description:
   - Of the instance records those that are placed on the host, have something left to do and have not failed; those to
     be deleted are among them. Why they are there, and where they could be instead, stays with the run.
+  - One that waits for an address that another instance gives up (C(waits)) has its turn after that.
 positional: host
 options:
   _input:
@@ -22,6 +23,10 @@ options:
     description: Inventory name of the host.
     type: str
     required: true
+  waiting:
+    description: Whether those that wait are among them, as in a plan.
+    type: bool
+    default: false
 author:
   - The virtfleet.compute authors (@virtfleet)
 """
@@ -44,9 +49,10 @@ IDLE = ("none", "wait")
 OF_THE_RUN = ("reason", "alternates")
 
 
-def of_host(records, host):
+def of_host(records, host, waiting=False):
     """Return the records on the host that have something left to do."""
     busy = [one for one in records if one.get("host") == host and not one.get("failed") and one.get("todo") not in IDLE]
+    busy = [one for one in busy if waiting or not one.get("waits")]
     return [{key: value for key, value in one.items() if key not in OF_THE_RUN} for one in busy]
 
 

@@ -10,7 +10,7 @@ name: ovn_records
 short_description: The instances that OVN is to be told of
 description:
   - Those of a run whose logical ports are to be made, or to be taken away.
-positional: state
+positional: state, waiting
 options:
   _input:
     description: The records of the run.
@@ -21,6 +21,10 @@ options:
     description: V(present) for those to be made or changed, V(absent) for what is gone, or new, failed and undone.
     type: str
     required: true
+  waiting:
+    description: Whether those are among them that wait for an address which another instance gives up, as in a plan.
+    type: bool
+    default: false
 author:
   - The virtfleet.compute authors (@virtfleet)
 """
@@ -40,11 +44,12 @@ _value:
 from ..plugin_utils._stage import to_make
 
 
-def ovn_records(records, state):
+def ovn_records(records, state, waiting=False):
     """Return the records; the ports of a guest that may still run on a host that was lost stay."""
     if state == "absent":
         return [one for one in records if gone(one)]
     ours = [one for one in records if any(port.get("type") == "ovn" for port in one.get("ports") or ())]
+    ours = [one for one in ours if waiting or not one.get("waits")]
     return [one for one in ours if to_make(one) and one.get("state") != "absent" and one.get("host")]
 
 

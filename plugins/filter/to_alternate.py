@@ -15,6 +15,8 @@ description:
     tried elsewhere only if it had not come to stage domain there, for then it cannot run there; what a run that is gone
     had left there may have. Else it stays failed and says so.
   - As in Nova a fault of the request is not tried again.
+  - One that waits for an address which another instance gives up (C(waits)) has its turn next if that instance was
+    changed, and fails if it was not; in a plan there is nothing to wait for.
   - All others have nothing left to do.
 options:
   _input:
@@ -26,6 +28,10 @@ options:
     description: With how many hosts an instance is tried in all.
     type: int
     default: 3
+  planned:
+    description: Whether this is a plan, in which those that wait were planned with the others.
+    type: bool
+    default: false
 author:
   - The virtfleet.compute authors (@virtfleet)
 """
@@ -50,12 +56,30 @@ FORGOTTEN = {"msg", "fault", "undone", "failed_in", "refusals", "config_drive_pa
 WITHOUT_DOMAIN = ("images", "volumes", "config_drives", "ports")
 MAY_RUN = "{msg}; it may run there, so it is not tried on another host"
 MEND = MAY_RUN + ": mend that host and run again"
+STAYS = "its floating_ip is still that of {name}, which could not be changed: {msg}"
+LONG = "its floating_ip would go through more hands than one run has attempts: run again"
+TURNS = 2  # boot.yml has three attempts
 LEFT = "{msg}; it had not come to its domain there, so it cannot run there: what is left of its disks and ports stays"
 
 
-def to_alternate(records, max_attempts=3):
+def to_alternate(records, max_attempts=3, planned=False):
     """Return the records, those that another host may try again unfailed, all others with nothing left to do."""
-    return [after_attempt(one, int(max_attempts)) for one in records]
+    failed = {one.get("uuid"): one for one in records if one.get("failed")}
+    return [
+        after_waiting(one, [failed[uuid] for uuid in one["waits"] if uuid in failed])
+        if one.get("waits") and not one.get("failed") and not planned
+        else after_attempt(one, int(max_attempts))
+        for one in records
+    ]
+
+
+def after_waiting(record, failed):
+    """Return one record that waited for others to give up an address, of which these failed."""
+    turns = record.get("turns", 0) + 1
+    if not failed and turns <= TURNS:
+        return {**record, "turns": turns}
+    reason = STAYS.format(name=failed[0]["name"], msg=failed[0].get("msg") or "no reason given") if failed else LONG
+    return {**record, "failed": True, "fault": "request", "msg": reason, "todo": "none", "waits": []}
 
 
 def after_attempt(record, max_attempts):

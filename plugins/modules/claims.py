@@ -198,6 +198,14 @@ instances:
       description: The run that is at work on it, or died at it.
       type: str
       returned: with O(state=present) for an instance that was refused for this
+    waits:
+      description:
+        - The uuids of those that give up in this very transaction a floating address which it is to have. It has no
+          claim yet, and is to be claimed when their hosts have changed them and they were settled. Empty after that.
+      type: list
+      elements: str
+      returned: with O(state=present) for such an instance
+      sample: []
     alternates:
       description: The hosts that are left to try.
       type: list

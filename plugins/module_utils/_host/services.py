@@ -103,7 +103,7 @@ def start(daemon: Service) -> None:
         _systemctl("start", daemon)
     elif not listener(daemon.socket):
         _spawn(daemon)
-    _wait(lambda: listener(daemon.socket) != 0, f"{daemon.name} does not answer on {daemon.socket}")
+    _wait(lambda: listener(daemon.socket) != 0, f"{daemon.name} does not answer on {daemon.socket}", daemon)
 
 
 def restart(daemon: Service) -> None:
@@ -120,7 +120,7 @@ def stop(daemon: Service) -> None:
     process = listener(daemon.socket)
     if process > 0:
         os.kill(process, signal.SIGTERM)
-        _wait(lambda: not _alive(process), f"{daemon.name} (process {process}) does not end")
+        _wait(lambda: not _alive(process), f"{daemon.name} (process {process}) does not end", daemon)
 
 
 def _alive(process: int) -> bool:
@@ -148,10 +148,11 @@ def _spawn(daemon: Service) -> None:
     subprocess.Popen(argv, cwd="/", start_new_session=True, **quiet)
 
 
-def _wait(done: Callable[[], bool], complaint: str) -> None:
+def _wait(done: Callable[[], bool], complaint: str, daemon: Service) -> None:
     """Return as soon as it is done; complain after the deadline."""
     end = time.monotonic() + START_DEADLINE
     while not done():
         if time.monotonic() > end:
-            raise ItemError(f"{complaint} after {START_DEADLINE} seconds: see its log in /var/log/libvirt")
+            where = f"journalctl -u {daemon.units[-1]}" if systemd() and daemon.units else "its log below /var/log"
+            raise ItemError(f"{complaint} after {START_DEADLINE} seconds: see {where}")
         time.sleep(0.05)

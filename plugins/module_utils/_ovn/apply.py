@@ -88,19 +88,36 @@ def groups_named(records: Iterable[Record]) -> list[tuple[str, Record]]:
     return [(project, group) for (project, _name), group in sorted(found.items())]
 
 
-def planned(world: World, params: Record) -> tuple[Plan, list[Outcome]]:
-    """Return the transaction that makes networks, routers and ports, and what becomes of each instance."""
-    records, made, before, routers = params["instances"], {}, dict(world.rows), params["routers"] or {}
+def in_turn(world: World, records: list[Record], routers: Mapping[str, Any]) -> tuple[list[Outcome], dict[str, Any]]:
+    """Return what becomes of each instance, and by name the rows of those that are not refused.
+
+    Those that give a floating address up have their turn first: who wants it may have it in the same transaction.
+    """
+    made: dict[str, list[Row]] = {}
+    before, world.rows = world.rows, dict(world.rows)
 
     def step(record: dict[str, Any]) -> Outcome:
         made[record["name"]] = rows_of(world, record, routers)
+        for port in own_ports(record):
+            world.rows.pop(("NAT", f"floating/{port['id']}"), None)
         for row in made[record["name"]]:
             if row.table == "NAT":  # so that a second instance of this run cannot have it
-                world.rows.setdefault((row.table, row.key), {**row.columns, "external_ids": row.ids})
+                world.rows[(row.table, row.key)] = {**row.columns, "external_ids": row.ids}
         return Outcome(record["name"])
 
-    outcomes = [attempt(record, step) for record in records]
+    def keeps(at: int) -> bool:
+        had = [(world.rows.get(("NAT", f"floating/{one['id']}")), one) for one in own_ports(records[at])]
+        return all(not have or have["external_ip"] == one.get("floating_ip") for have, one in had)
+
+    done = {at: attempt(records[at], step) for at in sorted(range(len(records)), key=keeps)}
     world.rows = before
+    return [done[at] for at in range(len(records))], made
+
+
+def planned(world: World, params: Record) -> tuple[Plan, list[Outcome]]:
+    """Return the transaction that makes networks, routers and ports, and what becomes of each instance."""
+    records, routers = params["instances"], params["routers"] or {}
+    outcomes, made = in_turn(world, records, routers)
     good = [record for record in records if record["name"] in made]
     common = shared(params["networks"], routers, good)
     named = {f"group/{project}/{group['name']}" for project, group in groups_named(good)} | {"group//drop"}

@@ -71,6 +71,10 @@ def chassis(files: Mapping[str, str], wanted: Mapping[str, str], path: str = ovs
     if remote and remote != wanted["ovn-remote"] and known.get(OURS) != "ovn":
         raise ItemError(f"this host belongs to another OVN already ({remote}): take it out there first")
     asked = {**wanted, OURS: "ovn"}
+    if known.get("hostname"):
+        # Open vSwitch writes its own at each boot of a host with systemd, and a host may not change it on the central:
+        # from then on nothing of what it says would be taken there.
+        asked.pop("hostname", None)
     gone = [key for key, value in asked.items() if not value and key in known]
     new = {key: value for key, value in asked.items() if value and known.get(key) != value}
     if not gone and not new:

@@ -52,16 +52,29 @@ class Subnet:
 FLOATING = ("", "//floating")
 
 
-def check_floating(ports: Iterable[Mapping[str, Any]], book: Book) -> None:
-    """Raise ItemError if somebody else has a floating address of the ports."""
+def floating(record: Mapping[str, Any] | None) -> set[str]:
+    """Return the addresses that others reach an instance at."""
+    return {port["floating_ip"] for port in (record or {}).get("ports") or () if port.get("floating_ip")}
+
+
+def check_floating(ports: Iterable[Mapping[str, Any]], book: Book, leaving: Mapping[str, str]) -> set[str]:
+    """Return the uuids of those who are about to give up a floating address of the ports.
+
+    Raises:
+        ItemError: somebody else has one, and keeps it.
+    """
     mine: dict[str, str] = {}
+    awaited = set()
     for port in ports:
         wanted = port.get("floating_ip")
-        holder = book.taken.get(wanted, mine.get(wanted)) if wanted else None
+        holder = mine.get(wanted, book.taken.get(wanted)) if wanted else None
         if holder and holder != port["id"]:
-            owner = book.owners.get(holder, "another port of this instance")
-            raise ItemError(f"floating_ip {wanted} belongs to {owner}: choose another", "request")
+            if wanted in mine or wanted not in leaving:
+                owner = book.owners.get(holder, "another port of this instance")
+                raise ItemError(f"floating_ip {wanted} belongs to {owner}: choose another", "request")
+            awaited.add(leaving[wanted])
         mine.update({wanted: port["id"]} if wanted else {})
+    return awaited
 
 
 @dataclass

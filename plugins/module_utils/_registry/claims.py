@@ -56,7 +56,7 @@ def claim(connection: Any, records: list[Record], gathered: list[Record], terms:
     ledger = read(connection, uuids, (), terms)
     answered = [one for one in gathered if one.get("up") is not False]
     # A run that moves what a host failed has told of the hosts when it claimed, and has not looked at them since.
-    if not any(one.get("tried") for one in records):
+    if not any(one.get("tried") or one.get("waits") for one in records):
         hosts.remember(connection, answered, ledger.now)
     ledger.silent = silent(gathered)
     ledger.failed_builds = {one["name"]: int(one.get("failed_builds") or 0) for one in answered}
@@ -65,9 +65,21 @@ def claim(connection: Any, records: list[Record], gathered: list[Record], terms:
     names |= {host for found in ledger.seen.values() for host in found}
     ledger.hosts = hosts.load(connection, names)
     read_rules(connection, ledger, [one for one in map(_readable, records) if one])
-    outcomes = [attempt(dict(record), lambda one: _claim_one(ledger, one)) for record in records]
+    outcomes = _claim_all(ledger, records)
     write(connection, ledger)
     return [_told(outcome, ledger, record) for outcome, record in zip(outcomes, records)]
+
+
+def _claim_all(ledger: Ledger, records: list[Record]) -> list[Outcome]:
+    """Claim one after the other, those first that give up a floating address which another may want."""
+
+    def keeps(record: Record) -> bool:
+        held = ledger.held.get(record.get("uuid") or "")
+        return not held or addresses.floating(held.record) <= addresses.floating(record)
+
+    turns = sorted(range(len(records)), key=lambda at: keeps(records[at]))
+    done = {at: attempt(dict(records[at]), lambda one: _claim_one(ledger, one)) for at in turns}
+    return [done[at] for at in range(len(records))]
 
 
 def _seen(gathered: list[Record], uuids: set[str]) -> dict[str, set[str]]:
@@ -105,7 +117,9 @@ def _told(outcome: Outcome, ledger: Ledger, record: Record) -> Outcome:
         owner = {"held_by": held.run} if is_busy(held, ledger) else {}
         return replace(outcome, facts={"host": held.host, **owner})
     host = ledger.hosts.get(outcome.facts.get("host", ""))
-    return replace(outcome, facts={**outcome.facts, "generation": host.generation}) if host else outcome
+    facts = {**outcome.facts, "generation": host.generation} if host else outcome.facts
+    waited = {"waits": []} if record.get("waits") and not facts.get("waits") else {}
+    return replace(outcome, facts={**facts, **waited})
 
 
 def _claim_one(ledger: Ledger, record: Record) -> Outcome:
@@ -132,6 +146,7 @@ def _claim_one(ledger: Ledger, record: Record) -> Outcome:
             ledger.note(held, record["todo"])
         return _unchanged(held, record)
     if _resumed(held, wanted, ledger):
+        _gives_up(ledger, held)
         ledger.touched[held.uuid] = (held.state, ledger.lease_until)
         return _unchanged(held, record)
     if own:
@@ -191,6 +206,13 @@ def _resumed(held: Held, wanted: Claim, ledger: Ledger) -> bool:
     return held.state == CLAIMED and held.spec_digest == wanted.spec_digest and held.host == wanted.host
 
 
+def _gives_up(ledger: Ledger, held: Held) -> None:
+    """The ledger knows which floating addresses are free as soon as the host has changed the instance."""
+    if held.state == CHANGING:
+        gone = addresses.floating(held.record) - addresses.floating(held.pending)
+        ledger.leaving.update(dict.fromkeys(gone, held.uuid))
+
+
 def _unchanged(held: Held, record: Record) -> Outcome:
     """Return the outcome of an instance that has its claim: where it is and which addresses it has."""
     known = held.pending or held.record
@@ -218,13 +240,15 @@ def _place(ledger: Ledger, wanted: Claim, held: Held | None) -> Outcome:
     limits = ledger.terms.quotas.get(wanted.project) or {}
     quotas.check(wanted.project, limits, ledger.usage[wanted.project], more)
     ports = _addressed(ledger, wanted)
+    awaited = addresses.check_floating(ports, ledger.books[addresses.FLOATING], ledger.leaving)
     _check_host(ledger, wanted, host, amounts)
     record = kept(
         {**wanted.record, "host": wanted.host, "ports": ports, "created_at": held.created_at if held else ledger.now}
     )
     claimed = _claimed(ledger, wanted, held, record, settled)
-    _book(ledger, claimed, wanted, ports, amounts, more)
-    ledger.note(claimed, _action(ledger, claimed, held))
+    if not awaited:
+        _book(ledger, claimed, wanted, ports, amounts, more)
+        ledger.note(claimed, _action(ledger, claimed, held))
     before = {"host": held.host, "claim_state": held.state, "spec_digest": held.spec_digest} if held else {}
     after = {
         "host": claimed.host,
@@ -233,6 +257,8 @@ def _place(ledger: Ledger, wanted: Claim, held: Held | None) -> Outcome:
         "addresses": told(ports),
     }
     facts = _facts(claimed.host, claimed.state, claimed.created_at, ports)
+    if awaited:
+        facts = {**facts, "claim_state": held.state if held else "", "waits": sorted(awaited)}
     if held and held.run != ledger.terms.run and not settled:
         facts["adopted"] = True
     return Outcome(wanted.name, changed=True, before=before, after=after, facts=facts)
@@ -289,7 +315,6 @@ def _addressed(ledger: Ledger, wanted: Claim) -> list[dict[str, Any]]:
         chosen = addresses.choose(port, ledger.books[key], about.setdefault(key, set()))
         about[key].update(one["address"] for one in chosen)
         ports.append({**record, "addresses": chosen})
-    addresses.check_floating(ports, ledger.books[addresses.FLOATING])
     return ports
 
 
@@ -333,6 +358,7 @@ def _book(
     """The ledger counts the claim, for those that come after it."""
     uuid = claimed.uuid
     ledger.rewritten[uuid] = claimed
+    _gives_up(ledger, claimed)
     before = ledger.hosts.get(ledger.held[uuid].host) if uuid in ledger.held else None
     if before:
         before.release(uuid)

@@ -86,6 +86,8 @@ class Ledger:
     usage: dict[str, dict[str, int]] = field(default_factory=dict)
     groups: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     books: dict[tuple[str, str], addresses.Book] = field(default_factory=dict)
+    # Floating addresses that an instance gives up as soon as its host has done it, and the uuid of the instance.
+    leaving: dict[str, str] = field(default_factory=dict)
     volumes: dict[str, volumes.Place] = field(default_factory=dict)
     volume_owners: dict[str, str] = field(default_factory=dict)
     gathered: frozenset[str] = frozenset()

@@ -71,24 +71,40 @@ rm -rf /var/lib/apt/lists/*
 """
 
 
-def wanted(more: tuple[str, ...] = ()) -> pathlib.Path:
+# Packages that lie there with all that they need and are not installed: an emulated machine may reach no mirror.
+OFFER = 'install -qq -y --no-install-recommends --download-only -o "Dir::Cache::archives=$1/srv/packages"'
+INDEX = """set -e
+cd /srv/packages
+rm -rf partial lock
+for one in *.deb; do
+    dpkg-deb -f $one
+    echo "Filename: ./$one\\nSize: $(stat -c %s $one)\\nSHA256: $(sha256sum $one | cut -c 1-64)\\n"
+done >Packages
+rm -f /etc/apt/sources.list.d/*
+echo 'deb [trusted=yes] file:/srv/packages ./' >/etc/apt/sources.list
+"""
+
+
+def wanted(more: tuple[str, ...] = (), offered: tuple[str, ...] = ()) -> pathlib.Path:
     """Return where the image with more packages is or will be; other inputs are another image."""
     inputs = repr((SUITE, (*PACKAGES, *more), UNWANTED, sorted(FILES.items()), FINISH, 1))
+    inputs += repr((offered, OFFER, INDEX)) if offered else ""
     kind = "host" if more else "debian"
     return CACHE / f"{kind}-{hashlib.sha256(inputs.encode()).hexdigest()[:12]}.qcow2"
 
 
-def ensure(more: tuple[str, ...] = ()) -> pathlib.Path:
-    """The image with these packages beside its own is there; return its path."""
+def ensure(more: tuple[str, ...] = (), offered: tuple[str, ...] = ()) -> pathlib.Path:
+    """The image with these packages beside its own, and those for its apt to install, is there; return its path."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / "lock", "w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
-        if not wanted(more).exists():
-            build(wanted(more), more)
-    return wanted(more)
+        target = wanted(more, offered)
+        if not target.exists():
+            build(target, more, offered)
+    return target
 
 
-def build(target: pathlib.Path, more: tuple[str, ...]) -> None:
+def build(target: pathlib.Path, more: tuple[str, ...], offered: tuple[str, ...]) -> None:
     """Leave the image at the path; what a build that was killed has left is removed first."""
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
     if missing:
@@ -99,7 +115,7 @@ def build(target: pathlib.Path, more: tuple[str, ...]) -> None:
         old.unlink()
     work = pathlib.Path(tempfile.mkdtemp(prefix="build-", dir=CACHE))
     try:
-        unpack(work / "root", more)
+        unpack(work / "root", more, offered)
         disk = write_disk(work / "root", work / "disk")
         unfinished = target.with_suffix(".qcow2.new")
         zstd = ["-c", "-o", "compression_type=zstd"]
@@ -110,7 +126,7 @@ def build(target: pathlib.Path, more: tuple[str, ...]) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def unpack(root: pathlib.Path, more: tuple[str, ...]) -> None:
+def unpack(root: pathlib.Path, more: tuple[str, ...], offered: tuple[str, ...]) -> None:
     """Leave a system with the packages installed in the directory."""
     root.mkdir(mode=0o755)
     for name, text in FILES.items():
@@ -118,11 +134,14 @@ def unpack(root: pathlib.Path, more: tuple[str, ...]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     script = root.parent / "files" / "finish"
-    script.write_text(FINISH)
+    script.write_text((INDEX if offered else "") + FINISH)
     options = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in UNWANTED]
     options += ["--variant=minbase", "--mode=root", f"--include={','.join((*PACKAGES, *more))}"]
     options += [f"--essential-hook=copy-in {root.parent}/files/etc {root.parent}/files/boot /"]
     options += [f"--customize-hook=copy-in {root.parent}/files/etc {root.parent}/files/boot {script} /"]
+    if offered:
+        fetch = f"APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get {OFFER}"
+        options += [f'--customize-hook=mkdir -p "$1/srv/packages/partial"; {fetch} {" ".join(offered)} >/dev/null']
     options += ['--customize-hook=chroot "$1" sh /finish', '--customize-hook=rm "$1/finish"']
     run("mmdebstrap", "--quiet", *options, SUITE, str(root))
 

@@ -10,8 +10,8 @@ import shutil
 
 import pytest
 
+from ..emulated import Machine
 from ..labs import ROOT
-from .machine import Machine
 
 
 @pytest.fixture(scope="module")

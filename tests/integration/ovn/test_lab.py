@@ -8,14 +8,12 @@ The guests are network stacks behind the taps of instances that are stopped.
 
 from __future__ import annotations
 
-import base64
 import json
-import time
 
 import pytest
-from machine import PUMP
 from ovn_lab import HOSTS
 from ovn_spec import FLOATING, GROUPS, NETWORKS, OUTSIDE, routers
+from stack import Guest
 
 
 def instance(name, host, network, groups=("open",), **more):
@@ -33,53 +31,6 @@ INSTANCES = [
     instance("closed-1", "kvm1", "red", groups=["closed"], fixed_ip="10.70.0.21"),
     instance("friend-1", "kvm2", "red", groups=["friend"], fixed_ip="10.70.0.22"),
 ]
-
-
-class Guest:
-    """A network stack behind the tap of an instance."""
-
-    def __init__(self, fleet, host, port):
-        self.fleet, self.host, self.port = fleet, host, port
-        pump = base64.b64encode(PUMP.encode()).decode()
-        arguments = f"{port['tap']} {port['mac']} {port['mtu']}"
-        start = f'python3 -c "$(echo {pump} | base64 -d)" {arguments} >/tmp/{port["tap"]} 2>&1 & echo $!'
-        self.pid = fleet.on(host, start).split()[-1]
-        end = time.monotonic() + 20
-        while "up" not in fleet.on(host, f"cat /tmp/{port['tap']}") and time.monotonic() < end:
-            time.sleep(0.2)
-
-    def run(self, script):
-        code = base64.b64encode(script.encode()).decode()
-        return self.fleet.on(self.host, f"echo {code} | base64 -d | nsenter -t {self.pid} -n sh -s")
-
-    def says(self, script):
-        """Say whether a script ends well."""
-        return self.run(f"if ( {script} ) >/dev/null 2>&1; then echo yes; else echo no; fi").split()[-1] == "yes"
-
-    def static(self):
-        one = self.port["addresses"][0]
-        self.run(f"ip address replace {one['address']}/{one['prefix']} dev eth0")
-        if one["gateway"]:
-            self.run(f"ip route replace default via {one['gateway']}")
-        return self
-
-    def pings(self, address, more=""):
-        """The first frame to a host that was never spoken to may be lost."""
-        return self.says(f"busybox ping -c 3 -W 2 {more} {address} || busybox ping -c 2 -W 2 {more} {address}")
-
-    def serves(self, port=80):
-        code = (
-            f"import socket\ns=socket.create_server(('0.0.0.0',{port}))\nwhile True:\n c=s.accept()[0]\n"
-            " d=c.recv(99)\n c.sendall(d)\n c.close()\n"
-        )
-        text = base64.b64encode(code.encode()).decode()
-        self.run(f'nohup python3 -c "$(echo {text} | base64 -d)" >/dev/null 2>&1 & sleep 0.5')
-
-    def reaches(self, address, port=80):
-        return self.says(
-            f'python3 -c \'import socket; c=socket.create_connection(("{address}",{port}),3); c.sendall(b"x");'
-            ' assert c.recv(9)==b"x"\''
-        )
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +145,29 @@ def test_a_floating_address_that_is_taken_is_refused_and_the_rest_goes_on(booted
     assert "192.0.2.51" in booted.nb("list NAT") and "late" not in booted.nb("list Logical_Switch_Port")
     assert booted.play("playbooks/delete.yml", "-e", "names=thief", virtfleet_instances=more).code == 0
     assert "192.0.2.51" not in booted.nb("list NAT")
+
+
+def test_a_floating_address_goes_to_another_instance_in_one_run(booted, guests):
+    moved = [
+        instance("red-1", "kvm1", "red", fixed_ip="10.70.0.11", floating_ip=FLOATING),
+        instance("red-2", "kvm2", "red", fixed_ip="10.70.0.12"),
+        *INSTANCES[2:],
+    ]
+    planned = booted.play("playbooks/boot.yml", "--check", "--diff", virtfleet_instances=moved)
+    assert planned.code == 0 and planned.changed, planned.output
+    assert FLOATING in planned.output and "10.70.0.12" in booted.nb("find NAT type=dnat_and_snat")
+    run = booted.play("playbooks/boot.yml", virtfleet_instances=moved)
+    assert run.code == 0, run.output
+    assert booted.nb("--bare --columns=external_ip,logical_ip find NAT type=dnat_and_snat").split() == [
+        FLOATING,
+        "10.70.0.11",
+    ]
+    again = booted.play("playbooks/boot.yml", virtfleet_instances=moved)
+    assert again.code == 0 and again.changed == 0, again.output
+    assert "bytes from" in booted.on("kvm1", f"busybox ping -c 3 -W 2 {FLOATING} || busybox ping -c 2 -W 2 {FLOATING}")
+    run = booted.play("playbooks/boot.yml")
+    assert run.code == 0 and booted.play("playbooks/boot.yml").changed == 0, run.output
+    assert booted.nb("--bare --columns=logical_ip find NAT type=dnat_and_snat").split() == ["10.70.0.12"]
 
 
 def test_a_router_that_alone_changes_is_told_by_a_boot_and_by_network_yml(booted, guests):

@@ -58,6 +58,22 @@ def test_of_host():
     assert of_host(gone, "kvm1") == gone[:1]
 
 
+def test_one_that_waits_for_an_address_has_its_turn_after_the_one_that_has_it():
+    taker, giver = (
+        on("kvm1", A, todo="update", existing=True, waits=["u-b"]),
+        on("kvm2", B, todo="update", existing=True),
+    )
+    assert of_host([taker, giver], "kvm1") == [] and of_host([taker], "kvm1", waiting=True) == [taker]
+    waits, done = to_alternate([taker, giver])
+    assert waits == {**taker, "turns": 1} and done["todo"] == "none"
+    assert to_alternate([taker, giver], planned=True)[0]["todo"] == "none"
+    failed, _done = to_alternate([taker, {**giver, "failed": True, "fault": "host", "msg": "no room"}])
+    assert failed["failed"] and (failed["todo"], failed["fault"], failed["waits"]) == ("none", "request", [])
+    assert failed["msg"] == "its floating_ip is still that of b, which could not be changed: no room"
+    (late, _done) = to_alternate([{**taker, "turns": 2}, giver])
+    assert late["failed"] and "run again" in late["msg"]
+
+
 def test_merge_keeps_length_and_order_and_what_was_changed_before():
     run = [on("kvm1", A, changed=True), on("kvm2", B), C]
     told = [{"instances": [on("kvm2", B, changed=True, path="/b")]}, {"instances": [on("kvm1", A, changed=False)]}]

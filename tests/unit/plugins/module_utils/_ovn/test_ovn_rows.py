@@ -240,6 +240,25 @@ def test_a_floating_address_without_a_router_is_refused():
     assert not fine.error and fine.changed
 
 
+def test_a_floating_address_goes_from_one_to_another_in_one_transaction():
+    """Whoever is named first; and not if the one that has it cannot be told."""
+    world, record = whole_fleet()
+    giver = {**record, "ports": [PORT]}
+    port = {**PORT, "id": "q", "floating_ip": "192.0.2.50", "mac": "52:54:00:00:00:02"}
+    taker = {**RECORD, "name": "web-2", "uuid": "u2", "ports": [port]}
+    for many in ([giver, taker], [taker, giver]):
+        params = {"instances": many, "networks": chosen(NETWORKS), "routers": {"edge": ROUTER}}
+        whole, outcomes = apply.planned(world, params)
+        assert [one.error for one in outcomes] == ["", ""] and all(one.changed for one in outcomes)
+        assert whole.after["floating/p"] is None and whole.after["floating/q"]["external_ip"] == "192.0.2.50"
+    bad = {**record, "ports": [{**PORT, "network": "blue", "floating_ip": "192.0.2.51"}]}
+    whole, (refused, late) = apply.planned(world, {**params, "instances": [bad, taker]})
+    assert "needs a router" in refused.error and "floating_ip 192.0.2.50 belongs to web-1" in late.error
+    assert "floating/p" not in whole.after
+    _whole, (late,) = apply.planned(world, {**params, "instances": [taker]})
+    assert "floating_ip 192.0.2.50 belongs to web-1" in late.error
+
+
 def test_values_of_the_protocol():
     value = {"b": "2", "a": "1"}
     assert ovsdb.encoded(value) == ["map", [["a", "1"], ["b", "2"]]] and ovsdb.decoded(ovsdb.encoded(value)) == value

@@ -180,6 +180,55 @@ def test_names_macs_ports_and_addresses_are_given_once(on):
     assert "203.0.113.8 belongs to another port of this instance" in told_by
 
 
+FLOATING = "203.0.113.7"
+
+
+def floats(name, address=FLOATING, **more):
+    """Return an instance that others reach at the address, or at none."""
+    told = {"floating_ip": address} if address else {}
+    return instance(
+        name, ports=[port(f"default/{name}", network="red", **told)], spec_digest=f"{name}{address}", **more
+    )
+
+
+def test_a_floating_address_that_one_gives_up_is_the_others_when_the_host_has_done_it(on):
+    on(claim, [floats("a"), floats("b", None)], [host(vcpus=9)], RUN)
+    on(settle, [floats("a"), floats("b", None)], RUN)
+    giver, takers = floats("a", None), [floats("b"), floats("c")]
+    b, c, a = on(claim, [*takers, giver], [], OTHER)
+    assert a.facts["claim_state"] == "changing" and "waits" not in a.facts
+    for one in (b, c):
+        assert one.changed and not one.error and one.facts["waits"] == [giver["uuid"]]
+    assert b.facts["existing"] and not c.facts.get("claim_state")
+    assert [row["name"] for row in told(on, "instances")] == ["a", "b"], "who waits holds nothing"
+    waiting = [{**one, "waits": [giver["uuid"]]} for one in takers]
+    assert "belongs to a" in on(claim, waiting, [], OTHER)[0].error, "its host has not done it yet"
+    on(settle, [giver], OTHER)
+    b, c = on(claim, waiting, [], OTHER)
+    assert b.facts["claim_state"] == "changing" and b.facts["waits"] == []
+    assert "belongs to b" in c.error
+
+
+def test_a_floating_address_stays_with_one_that_could_not_be_changed(on):
+    on(claim, [floats("a")], [host(vcpus=2)], RUN)
+    on(settle, [floats("a")], RUN)
+    too_large = floats("a", None, vcpus=99)
+    _a, b = on(claim, [too_large, floats("b")], [], OTHER)
+    assert "belongs to a" in refused(b, "request")
+    _a, b = on(claim, [floats("a", None), floats("b")], [], OTHER)
+    assert b.facts["waits"]
+    on(settle, [{**floats("a", None), "failed": True, "undone": True}], OTHER)
+    assert "belongs to a" in refused(on(claim, [floats("b")], [], OTHER)[0], "request")
+
+
+def test_two_that_would_swap_their_floating_addresses_are_refused(on):
+    other = "203.0.113.8"
+    on(claim, [floats("a"), floats("b", other)], [host()], RUN)
+    on(settle, [floats("a"), floats("b", other)], RUN)
+    a, b = on(claim, [floats("a", other), floats("b")], [], OTHER)
+    assert "belongs to b" in refused(a, "request") and "belongs to a" in refused(b, "request")
+
+
 def test_a_domain_of_that_name_that_is_not_ours(on):
     stranger = {"uuid": "not-ours", "name": "web-1", "vcpus": 1, "memory_mb": 1, "disk_gb": 1}
     assert "not ours" in refused(on(claim, [instance()], [host(instances=[stranger])], RUN)[0], "host")
