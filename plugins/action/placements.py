@@ -13,16 +13,15 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
 from ..filter.existing import existing
-from ..filter.leftovers import leftovers
 from ..filter.place import place
 from ..filter.scheduler_hosts import scheduler_hosts
 from ..filter.scheduler_requests import scheduler_requests
-from ..filter.to_do import to_do
 from ..module_utils._files import plainly, write_whole
 from ..module_utils._model.errors import ItemError
 from ..plugin_utils._request.requests import known
 from ..plugin_utils._run import fleet, handed_on, run_of
 from ..plugin_utils._stage import why
+from ..plugin_utils._to_do import leftovers, to_do
 
 REGISTRY = "virtfleet.compute.registry_info"
 LOOKUP = "virtfleet.compute.placement"

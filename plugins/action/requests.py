@@ -82,6 +82,7 @@ class ActionModule(ActionBase):
             return {**result, "changed": False, "images": told, "instances": known(records, existing)}
         build(self, DELETION if all(one["state"] == "absent" for one in records) else BOOT, task_vars)
         run_id = self._task.args.get("run_id")
-        told = {"run_id": str(run_id)} if run_id else {}
+        ovn = any(one["type"] == "ovn" for one in (variables["virtfleet_networks"] or {}).values())
+        told = {"ovn": ovn, **({"run_id": str(run_id)} if run_id else {})}
         leaving = [one["uuid"] for one in records if one["state"] == "absent"]
         return {**result, "changed": False, **told, "leaving": leaving, "instances": known(records, existing)}

@@ -57,8 +57,8 @@ _value:
 """
 
 from ..plugin_utils import _cells
+from ..plugin_utils._to_do import with_task
 from .existing import unknown
-from .to_do import with_task
 
 
 def with_cell(records, cells, claimed, choice, top, dead):

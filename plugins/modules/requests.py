@@ -215,6 +215,11 @@ instances:
     spec_digest:
       description: Digest of all that makes the guest what it is.
       type: str
+ovn:
+  description: Whether one of O(networks) is of type V(ovn), so that OVN's database is to be told of ports.
+  returned: success
+  type: bool
+  sample: false
 run_id:
   description: What this run is called; the stages that follow find it beside RV(instances).
   returned: when O(run_id)

@@ -3,10 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the stages on the controller hand to each other: the variable `virtfleet_run`, registered by each. Private.
 
-It is a mapping of `instances`, the records of the whole run, and of what else later stages need: `run_id`; `leaving`,
-the uuids of what is to be deleted; `decision`, the scheduler's record; `members`, what hosts are to be told of security
-groups; `lease_due`, when claims are to be renewed; `unsettled`, whether stage settle has something to do. It is read as
-it is: to template a hundred records costs half a second each time.
+It is a mapping of `instances`, the records of the whole run, and of what else later stages need: `run_id`; `ovn`,
+whether a network is of that type; `leaving`, the uuids of what is to be deleted; `decision`, the scheduler's record;
+`members`, what hosts are to be told of security groups; `lease_due`, when claims are to be renewed; `unsettled`,
+whether stage settle has something to do. It is read as it is: to template a hundred records costs half a second each
+time.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any
 Record = dict[str, Any]
 
 RUN = "virtfleet_run"
-KEPT = ("run_id", "leaving", "decision", "members", "lease_due", "unsettled")
+KEPT = ("run_id", "ovn", "leaving", "decision", "members", "lease_due", "unsettled")
 
 
 def run_of(variables: Mapping[str, Any]) -> Record:

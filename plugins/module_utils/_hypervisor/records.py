@@ -10,9 +10,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from .._model.errors import ItemError
+from .._xml.tree import OURS
 from .connection import POWER_STATES, libvirt, silent
-
-NAMESPACE = "urn:virtfleet:1"
 
 
 def read_records(uri: str) -> list[dict[str, Any]]:
@@ -50,7 +49,7 @@ def records_of(connection: Any) -> list[dict[str, Any]]:
 def metadata(domain: Any) -> str:
     """Return our element of the domain's metadata as text, or an empty string if it is not ours or gone by now."""
     try:
-        return domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE)
+        return domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, OURS)
     except libvirt.libvirtError as error:
         if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN_METADATA, libvirt.VIR_ERR_NO_DOMAIN):
             return ""

@@ -205,17 +205,22 @@ def commands(wanted: Link, actual: Link | None) -> list[str]:
     return lines
 
 
-def ip(*arguments: str, stdin: str = "", program: str = "ip") -> subprocess.CompletedProcess[str]:
-    """Run ip, or bridge; the caller looks at what it says."""
+def iproute2(program: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run ip, bridge or tc; the caller looks at what it says."""
     try:
         return subprocess.run([program, *arguments], input=stdin, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         raise ItemError(f"{program} is not installed on this host: install the package iproute2")
 
 
+def ip(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """Run ip; the caller looks at what it says."""
+    return iproute2("ip", *arguments, stdin=stdin)
+
+
 def bridge(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run bridge; the caller looks at what it says."""
-    return ip(*arguments, program="bridge")
+    return iproute2("bridge", *arguments)
 
 
 def run(lines: list[tuple[str, str]]) -> dict[str, str]:
@@ -247,7 +252,7 @@ def batch(lines: list[tuple[str, str]], program: str) -> dict[str, str]:
     if not lines:
         return {}
     text = "".join(f"{line}\n" for _link, line in lines)
-    stderr = ip("-force", "-batch", "-", stdin=text, program=program).stderr
+    stderr = iproute2(program, "-force", "-batch", "-", stdin=text).stderr
     errors: dict[str, str] = {}
     for words, number in re.findall(r"(.*?)\nCommand failed -:(\d+)", "\n" + stderr, flags=re.DOTALL):
         errors.setdefault(lines[int(number) - 1][0], " ".join(words.split()))

@@ -11,11 +11,9 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Iterable
 from typing import Any
 
-from .._model.errors import ItemError
 from . import links
 from .links import OURS, Link
 from .port import Port
@@ -53,21 +51,7 @@ def wanted(port: Port) -> Limits:
 
 def tc(batch: Iterable[str]) -> str:
     """Run lines of tc, each even if one before failed; return what it complains of."""
-    try:
-        done = subprocess.run(
-            ["tc", "-force", "-batch", "-"], input="\n".join(batch), capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError:
-        raise ItemError("tc is not installed on this host: install the package iproute2")
-    return " ".join(done.stderr.split())
-
-
-def told(*words: str, stdin: str = "") -> str:
-    """Return what tc says."""
-    try:
-        return subprocess.run(["tc", *words], input=stdin, capture_output=True, text=True, check=False).stdout
-    except FileNotFoundError:
-        raise ItemError("tc is not installed on this host: install the package iproute2")
+    return " ".join(links.iproute2("tc", "-force", "-batch", "-", stdin="\n".join(batch)).stderr.split())
 
 
 def actual(ports: Iterable[Port]) -> Limits:
@@ -76,7 +60,7 @@ def actual(ports: Iterable[Port]) -> Limits:
     if not ports:
         return {}
     buckets, ways = {}, set()
-    for one in json.loads(told("-j", "qdisc", "show") or "[]"):
+    for one in json.loads(links.iproute2("tc", "-j", "qdisc", "show").stdout or "[]"):
         if one["kind"] == "tbf" and one.get("root"):
             buckets[one["dev"]] = (one["options"]["rate"] // 125, one["options"]["burst"])
         elif one["kind"] == "ingress":
@@ -96,7 +80,7 @@ def actual(ports: Iterable[Port]) -> Limits:
 def ways_over(taps: Iterable[str]) -> set[str]:
     """Return the links that what comes out of these taps is led over."""
     batch = "".join(f"filter show dev {tap} ingress\n" for tap in taps)
-    return set(REDIRECT.findall(told("-force", "-batch", "-", stdin=batch))) if batch else set()
+    return set(REDIRECT.findall(links.iproute2("tc", "-force", "-batch", "-", stdin=batch).stdout)) if batch else set()
 
 
 def close(have: tuple[int, int], want: tuple[int, int] | None) -> tuple[int, int]:

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -66,11 +65,7 @@ def actual(ports: Iterable[Port]) -> set[Entry]:
 
 def answer(*words: str) -> list[dict[str, Any]]:
     """Return what a command of iproute2 says in JSON."""
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        raise ItemError(f"{words[0]} is not installed on this host: install the package iproute2")
-    return json.loads(done.stdout or "[]")
+    return json.loads(links.iproute2(*words).stdout or "[]")
 
 
 def line(entry: Entry, there: bool) -> tuple[str, str]:
@@ -97,9 +92,7 @@ def apply(want: set[Entry], have: set[Entry]) -> None:
         batch = "".join(f"{text}\n" for name, text in steps if name == program)
         if not batch:
             continue
-        done = subprocess.run(
-            [program, "-force", "-batch", "-"], input=batch, capture_output=True, text=True, check=False
-        )
+        done = links.iproute2(program, "-force", "-batch", "-", stdin=batch)
         if done.returncode:
             raise ItemError(
                 f"cannot tell this host where ports of a vxlan network are: {' '.join(done.stderr.split())}"

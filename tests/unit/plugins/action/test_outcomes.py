@@ -5,14 +5,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import pathlib
 
-TESTS = pathlib.Path(__file__).resolve().parents[1]
-spec = importlib.util.spec_from_file_location("fleet_tests", TESTS / "callback/test_fleet.py")
-fleet = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fleet)
+import plays
 
 NEW = {"todo": "create", "existing": False, "failed": False, "claim_state": "claimed", "state": "active", "attempts": 1}
 RUN = {
@@ -73,7 +68,7 @@ PLAY = """
 def played(directory, first=(), second=()):
     """Return the records of each host, and the run after each attempt."""
     told = {"run": RUN, "lost": {"first": list(first), "second": list(second)}}
-    text, code = fleet.run(directory, PLAY, "-e", json.dumps(told))
+    text, code = plays.run(directory, PLAY, "-e", json.dumps(told))
     assert code == 0, text
     return [json.loads((directory / f"{name}.json").read_text()) for name in ("here", "there", "first", "second")]
 

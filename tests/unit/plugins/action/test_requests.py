@@ -5,20 +5,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import pathlib
 
+import plays
 import yaml
 
 from ansible_collections.virtfleet.compute.plugins.action import requests
 from ansible_collections.virtfleet.compute.plugins.plugin_utils._request import resolve
 
-TESTS = pathlib.Path(__file__).resolve().parents[1]
 ROOT = pathlib.Path(__file__).resolve().parents[4]
-spec = importlib.util.spec_from_file_location("fleet_tests", TESTS / "callback/test_fleet.py")
-fleet = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fleet)
 
 PLAY = """
 - hosts: localhost
@@ -49,22 +45,27 @@ PLAY = """
 
 
 def test_records_come_back_and_no_secret_is_printed(tmp_path):
-    text, code = fleet.run(tmp_path, PLAY, "-vvvv")
+    text, code = plays.run(tmp_path, PLAY, "-vvvv")
     assert code == 0
     assert "SECRET" not in text and "HIDDEN" not in text
     result = json.loads((tmp_path / "result.json").read_text())
     assert [one["name"] for one in result["instances"]] == ["web"]
-    assert result["changed"] is False
+    assert result["changed"] is False and result["ovn"] is False
     assert "SECRET" not in json.dumps(result)
 
 
+def test_it_tells_whether_a_network_is_one_of_ovn(tmp_path):
+    text, code = plays.run(tmp_path, PLAY.replace("type: nat", "type: ovn"))
+    assert code == 0 and json.loads((tmp_path / "result.json").read_text())["ovn"] is True, text
+
+
 def test_check_mode_gives_the_same(tmp_path):
-    _text, code = fleet.run(tmp_path, PLAY.partition("    - ansible.builtin.copy")[0], "--check")
+    _text, code = plays.run(tmp_path, PLAY.partition("    - ansible.builtin.copy")[0], "--check")
     assert code == 0
 
 
 def test_an_unknown_option_is_refused(tmp_path):
-    text, code = fleet.run(tmp_path, PLAY.replace("flavors:", "flavours:"))
+    text, code = plays.run(tmp_path, PLAY.replace("flavors:", "flavours:"))
     assert code != 0 and "flavours" in text
 
 

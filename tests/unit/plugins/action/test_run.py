@@ -5,17 +5,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import pathlib
 import stat
 
-from ansible_collections.virtfleet.compute.plugins.module_utils._model.host import down
+import plays
 
-TESTS = pathlib.Path(__file__).resolve().parents[1]
-spec = importlib.util.spec_from_file_location("fleet_tests", TESTS / "callback/test_fleet.py")
-fleet = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fleet)
+from ansible_collections.virtfleet.compute.plugins.module_utils._model.host import down
 
 HOST = {
     **{"name": "localhost", "up": True, "enabled": True, "instances": [], "cpu_allocation_ratio": 1.0},
@@ -58,7 +53,7 @@ PLAY = """
 def played(directory, *hosts):
     """Return the output, the exit code and what the stages registered."""
     told = json.dumps({"dir": str(directory), "hosts": hosts})
-    text, code = fleet.run(directory, PLAY, "-e", told)
+    text, code = plays.run(directory, PLAY, "-e", told)
     names = [name for name in ("placed", "claimed", "settled") if (directory / f"{name}.json").exists()]
     return text, code, [json.loads((directory / f"{name}.json").read_text()) for name in names]
 
@@ -70,7 +65,7 @@ def test_the_records_go_from_stage_to_stage(tmp_path):
     assert [one["name"] for one in placed["instances"]] == ["web-1", "web-2", "web-3"]
     assert [one.get("host") for one in placed["instances"]] == ["localhost", "localhost", None]
     assert placed["instances"][2]["failed"] and "no host" in placed["instances"][2]["msg"]
-    assert {one["run_id"] for one in stages} == {"r-1"}
+    assert {(one["run_id"], one["ovn"]) for one in stages} == {("r-1", False)}
     assert [one.get("claim_state") for one in claimed["instances"]] == ["claimed", "claimed", None]
     assert claimed["instances"][0]["volumes"] and claimed["instances"][0]["ports"][0]["addresses"]
     assert claimed["unsettled"] and claimed["lease_due"] > 0

@@ -5,14 +5,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import pathlib
 
-TESTS = pathlib.Path(__file__).resolve().parents[1]
-spec = importlib.util.spec_from_file_location("fleet_tests", TESTS / "callback/test_fleet.py")
-fleet = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fleet)
+import plays
 
 UUIDS = [f"00000000-0000-5000-8000-00000000000{number}" for number in (1, 2, 3)]
 PLAY = """
@@ -40,7 +35,7 @@ PLAY = """
 
 def played(directory, **more):
     """Return what each task registered."""
-    text, code = fleet.run(directory, PLAY % tuple(UUIDS), "-e", json.dumps({"dir": str(directory), **more}))
+    text, code = plays.run(directory, PLAY % tuple(UUIDS), "-e", json.dumps({"dir": str(directory), **more}))
     assert code == 0, text
     return [json.loads((directory / name).read_text()) for name in ("made.json", "undone.json")]
 

@@ -14,11 +14,10 @@ from ansible_collections.virtfleet.compute.plugins.filter.busy_hosts import busy
 from ansible_collections.virtfleet.compute.plugins.filter.existing import existing
 from ansible_collections.virtfleet.compute.plugins.filter.give_up import give_up
 from ansible_collections.virtfleet.compute.plugins.filter.held_claims import held_claims
-from ansible_collections.virtfleet.compute.plugins.filter.leftovers import leftovers
 from ansible_collections.virtfleet.compute.plugins.filter.of_host import of_host
 from ansible_collections.virtfleet.compute.plugins.filter.plan import plan
 from ansible_collections.virtfleet.compute.plugins.filter.recorded import recorded
-from ansible_collections.virtfleet.compute.plugins.filter.to_do import to_do
+from ansible_collections.virtfleet.compute.plugins.plugin_utils._to_do import leftovers, to_do
 
 WEB = {"name": "web", "uuid": "u-web", "state": "active", "spec_digest": "d1", "host": None}
 FOUND = {"name": "web", "uuid": "u-web", "ours": True, "state": "running", "spec_digest": "d1"}
