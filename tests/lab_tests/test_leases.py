@@ -154,7 +154,7 @@ def test_a_run_that_is_longer_than_its_lease_keeps_it(fleet, slow):
     code, output = Started(two, prefix=ELSEWHERE, virtfleet_images=images, **SHORT).end()
     assert code != 0 and output.count("is at work on it until") >= 2, output
     code, output = run.end()
-    assert code == 0 and time.monotonic() - began > 2 * LEASE, output
+    assert code == 0 and time.monotonic() - began > 1.5 * LEASE, output
     assert {state for _host, state in fleet.claims().values()} == {"active"} and names(fleet) == ["two-1", "two-2"]
 
 
