@@ -70,18 +70,23 @@ def chassis(files: Mapping[str, str], wanted: Mapping[str, str], path: str = ovs
     remote = known.get("ovn-remote", "")
     if remote and remote != wanted["ovn-remote"] and known.get(OURS) != "ovn":
         raise ItemError(f"this host belongs to another OVN already ({remote}): take it out there first")
-    asked = {**wanted, OURS: "ovn"}
-    if known.get("hostname"):
-        # Open vSwitch writes its own at each boot of a host with systemd, and a host may not change it on the central:
-        # from then on nothing of what it says would be taken there.
-        asked.pop("hostname", None)
-    gone = [key for key, value in asked.items() if not value and key in known]
-    new = {key: value for key, value in asked.items() if value and known.get(key) != value}
+    gone, new = differing(known, {**wanted, OURS: "ovn"})
     if not gone and not new:
         return operations
     keys = ["set", sorted({*gone, *new})]
     changes = [["external_ids", "delete", keys], ["external_ids", "insert", ovsdb.encoded(new)]]
     return [*operations, {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": changes}]
+
+
+def differing(known: Mapping[str, str], wanted: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Return what a host is to forget and what it is to know of itself; a host name that it has stays.
+
+    Open vSwitch writes its own at each boot of a host with systemd, and a host may not change it on the central: from
+    then on nothing of what it says would be taken there.
+    """
+    asked = {key: value for key, value in wanted.items() if key != "hostname" or not known.get("hostname")}
+    gone = [key for key, value in asked.items() if not value and key in known]
+    return gone, {key: value for key, value in asked.items() if value and known.get(key) != value}
 
 
 def named(path: str, name: str) -> bool:
