@@ -13,6 +13,7 @@ from typing import Any
 
 from .._model.errors import ItemError
 from .._model.volume import Volume
+from .._qemu_img import ATTEMPTS, UNTIMED
 from .._xml import backup as xml
 from .._xml.metadata import remembered
 from .._xml.tree import parse
@@ -109,8 +110,19 @@ def copy(domain: Any, disks: list[xml.Disk], job: Job, uri: str) -> None:
     point = xml.checkpoint(job.checkpoint, list(job.targets), every) if job.checkpoint else None
     still = frozen(domain, uri) if job.quiesce else contextlib.nullcontext()
     with still, failing_to(f"start the backup of {domain.name()}"):
-        domain.backupBegin(document, point, 0)
+        _begin(domain, document, point)
     _wait(domain)
+
+
+def _begin(domain: Any, document: str, point: str | None) -> None:
+    """The job runs; where QEMU could not tell how fast it makes the key of an encrypted file it is begun again."""
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            domain.backupBegin(document, point, 0)
+            return
+        except libvirt.libvirtError as error:
+            if UNTIMED not in str(error) or not left:
+                raise
 
 
 def _runs_job(domain: Any) -> bool:
