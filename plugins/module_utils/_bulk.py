@@ -46,6 +46,15 @@ def each(items: Iterable[dict[str, Any]], step: Callable[[dict[str, Any]], Outco
         return list(pool.map(lambda item: attempt(item, step), items))
 
 
+def each_by(
+    items: list[dict[str, Any]], key: Callable[[dict[str, Any]], Any], step: Callable[[dict[str, Any]], Outcome]
+) -> list[Outcome]:
+    """Take the step for every item, sorted by a key that is asked before; return the outcomes in the items' order."""
+    keys = [key(item) for item in items]
+    done = {at: attempt(items[at], step) for at in sorted(range(len(items)), key=keys.__getitem__)}
+    return [done[at] for at in range(len(items))]
+
+
 def in_turn(
     items: list[dict[str, Any]], steps: Iterable[Callable[[dict[str, Any]], Outcome]], threads: int = 1
 ) -> list[Outcome]:

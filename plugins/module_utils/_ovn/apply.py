@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .. import _ovsdb as ovsdb
-from .._bulk import Outcome, attempt
+from .._bulk import Outcome, each_by
 from .._model.errors import ItemError
 from .groups import drop_rows, group_rows
 from .networks import network_rows, router_rows
@@ -88,7 +88,9 @@ def groups_named(records: Iterable[Record]) -> list[tuple[str, Record]]:
     return [(project, group) for (project, _name), group in sorted(found.items())]
 
 
-def in_turn(world: World, records: list[Record], routers: Mapping[str, Any]) -> tuple[list[Outcome], dict[str, Any]]:
+def outcomes_and_rows(
+    world: World, records: list[Record], routers: Mapping[str, Any]
+) -> tuple[list[Outcome], dict[str, Any]]:
     """Return what becomes of each instance, and by name the rows of those that are not refused.
 
     Those that give a floating address up have their turn first: who wants it may have it in the same transaction.
@@ -105,19 +107,19 @@ def in_turn(world: World, records: list[Record], routers: Mapping[str, Any]) -> 
                 world.rows[(row.table, row.key)] = {**row.columns, "external_ids": row.ids}
         return Outcome(record["name"])
 
-    def keeps(at: int) -> bool:
-        had = [(world.rows.get(("NAT", f"floating/{one['id']}")), one) for one in own_ports(records[at])]
+    def keeps(record: dict[str, Any]) -> bool:
+        had = [(world.rows.get(("NAT", f"floating/{one['id']}")), one) for one in own_ports(record)]
         return all(not have or have["external_ip"] == one.get("floating_ip") for have, one in had)
 
-    done = {at: attempt(records[at], step) for at in sorted(range(len(records)), key=keeps)}
+    outcomes = each_by(records, keeps, step)
     world.rows = before
-    return [done[at] for at in range(len(records))], made
+    return outcomes, made
 
 
 def planned(world: World, params: Record) -> tuple[Plan, list[Outcome]]:
     """Return the transaction that makes networks, routers and ports, and what becomes of each instance."""
     records, routers = params["instances"], params["routers"] or {}
-    outcomes, made = in_turn(world, records, routers)
+    outcomes, made = outcomes_and_rows(world, records, routers)
     good = [record for record in records if record["name"] in made]
     common = shared(params["networks"], routers, good)
     named = {f"group/{project}/{group['name']}" for project, group in groups_named(good)} | {"group//drop"}

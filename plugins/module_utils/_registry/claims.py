@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .._bulk import Outcome, attempt
+from .._bulk import Outcome, each_by
 from .._model.claim import Claim
 from .._model.errors import ItemError
 from . import addresses, capacity, groups, hosts, quotas, volumes
@@ -77,9 +77,7 @@ def _claim_all(ledger: Ledger, records: list[Record]) -> list[Outcome]:
         held = ledger.held.get(record.get("uuid") or "")
         return not held or addresses.floating(held.record) <= addresses.floating(record)
 
-    turns = sorted(range(len(records)), key=lambda at: keeps(records[at]))
-    done = {at: attempt(dict(records[at]), lambda one: _claim_one(ledger, one)) for at in turns}
-    return [done[at] for at in range(len(records))]
+    return each_by(records, keeps, lambda one: _claim_one(ledger, dict(one)))
 
 
 def _seen(gathered: list[Record], uuids: set[str]) -> dict[str, set[str]]:

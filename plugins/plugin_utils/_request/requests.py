@@ -75,7 +75,7 @@ def at_home(request: dict[str, Any], record: Record, homes: Mapping[str, str]) -
 def one_request(group: list[Record], met: int, there: Mapping[str, Record]) -> dict[str, Any]:
     """Return the request for the instances of one entry; `met` of the entry are there already."""
     first = group[0]
-    scheduling = first["scheduling"]
+    scheduling, needed = first["scheduling"], bridges(first)
     return {
         "name": scheduling["entry"],
         **{key: first["flavor"][key] for key in FLAVOR_KEYS},
@@ -93,7 +93,7 @@ def one_request(group: list[Record], met: int, there: Mapping[str, Record]) -> d
         "ignore_hosts": sorted({host for one in group for host in one["scheduling"].get("ignore_hosts") or ()}),
         **{key: scheduling.get(key) for key in SCHEDULING_KEYS},
         **({"boot_from_volume": True} if boots_from_volume(first) else {}),
-        **({"bridges": bridges(first)} if bridges(first) else {}),
+        **({"bridges": needed} if needed else {}),
     }
 
 
